@@ -1,0 +1,1 @@
+//! Kubernetes actions: reads, scale, rollouts, patches, preflight.

@@ -1,0 +1,1 @@
+//! Actions over HTTP: Prometheus, requests, feature flags, chat.

@@ -1,0 +1,1 @@
+//! The pure core: language, checker, expressions, events, fold, decide, timeline.

@@ -1,0 +1,1 @@
+//! The engine: drives runs, performs their effects, guards their targets.

@@ -1,0 +1,1 @@
+//! The journal: append-only events of runs, in memory or in SQLite.

@@ -1,0 +1,1 @@
+//! A simulated environment that speaks the real protocols on loopback.
