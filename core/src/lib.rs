@@ -1,1 +1,17 @@
-//! The pure core: language, checker, expressions, events, fold, decide, timeline.
+//! The pure core of runbook: the language and its checker, expressions, the events of a run,
+//! the fold over them, what is decided next, and how it all is told.
+//!
+//! Invariant: nothing here reads a clock, a random source, a file, an environment variable or the
+//! network. Time and identifiers come in as arguments, so every function can be replayed.
+
+pub mod change;
+pub mod duration;
+pub mod event;
+pub mod fault;
+pub mod runbook;
+pub mod secret;
+pub mod spec;
+pub mod unknown;
+
+pub use jiff::Timestamp;
+pub use serde_json::Value;
