@@ -292,6 +292,7 @@ impl Body {
             | Self::RunEnded { .. }
             | Self::UndoStarted { .. } => None,
             Self::StepStarted { step, .. }
+            | Self::Entered { step, .. }
             | Self::ItemsListed { step, .. }
             | Self::CheckReturned { step, .. }
             | Self::SteadyChecked { step, .. }
