@@ -142,9 +142,17 @@ pub enum Body {
         reason: Option<String>,
     },
 
+    /// Work on a step began, with its resolved input (secrets as marks).
     StepStarted {
         step: String,
         attempt: u32,
+        input: Value,
+    },
+    /// Another runbook was entered as a step.
+    Entered {
+        step: String,
+        runbook: String,
+        inputs: Value,
     },
     /// The list of a `for_each` was worked out.
     ItemsListed {
