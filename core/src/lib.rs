@@ -7,10 +7,12 @@
 pub mod change;
 pub mod duration;
 pub mod event;
+pub mod expression;
 pub mod fault;
 pub mod runbook;
 pub mod secret;
 pub mod spec;
+mod suggest;
 pub mod unknown;
 
 pub use jiff::Timestamp;
