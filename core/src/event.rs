@@ -268,8 +268,14 @@ pub enum Body {
         answer: Answer,
     },
 
+    /// The changes of a run, or of one runbook that it entered, are taken back, in this order.
     UndoStarted {
+        frame: String,
         steps: Vec<String>,
+    },
+    /// The steps that always run come now.
+    FinallyStarted {
+        frame: String,
     },
     StepEnded {
         step: String,
@@ -298,7 +304,8 @@ impl Body {
             | Self::UndoRequested { .. }
             | Self::RunEscalated { .. }
             | Self::RunEnded { .. }
-            | Self::UndoStarted { .. } => None,
+            | Self::UndoStarted { .. }
+            | Self::FinallyStarted { .. } => None,
             Self::StepStarted { step, .. }
             | Self::Entered { step, .. }
             | Self::ItemsListed { step, .. }
