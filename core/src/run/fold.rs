@@ -168,7 +168,8 @@ impl Run {
             Body::ItemsListed { items, .. } => return self.spread(path, items),
             Body::SteadyChecked { holds, .. } => {
                 let after_change = self.recovered.map_or(0, |last| last.after_change);
-                self.recovered = Some(Recovered { holds: *holds, seq: event.seq, after_change });
+                let was_final = path == super::pending::FINAL_LOOK;
+                self.recovered = Some(Recovered { holds: *holds, seq: event.seq, after_change, was_final });
                 if path == super::pending::FINAL_LOOK {
                     return Ok(());
                 }
@@ -228,9 +229,8 @@ impl Run {
         } else {
             self.applied.push(path.to_owned());
         }
-        let holds = self.recovered.and_then(|last| last.holds);
-        self.recovered =
-            Some(Recovered { holds, seq: self.recovered.map_or(0, |last| last.seq), after_change: seq });
+        let last = self.recovered.unwrap_or_default();
+        self.recovered = Some(Recovered { after_change: seq, ..last });
     }
 
     /// Makes the nodes of a runbook's steps.

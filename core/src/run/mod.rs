@@ -78,12 +78,14 @@ pub struct Cancel {
     pub timed_out: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovered {
     pub holds: Option<bool>,
     pub seq: u64,
-    /// The sequence number of the last change before it.
+    /// The sequence number of the last change.
     pub after_change: u64,
+    /// It was looked at for the end of the run.
+    pub was_final: bool,
 }
 
 /// The execution of one runbook: the run's own, or one that a `run` step entered.

@@ -215,12 +215,12 @@ impl Run {
         let root = self.frames.get("");
         let declared = root.is_some_and(|frame| !frame.runbook.steady_state.is_empty());
         let due = root.is_some_and(|frame| frame.stage == Stage::Steps) && self.steps_are_through("");
-        let looked = self.recovered.is_some_and(|last| last.holds.is_some() && last.seq > last.after_change);
-        let wanted = self.cancel.is_none()
-            && self.undo_requested_by.is_none()
-            && self.frame_failure("").is_none()
-            && !self.is_dry();
-        declared && due && wanted && !looked
+        let looked = self
+            .recovered
+            .is_some_and(|last| last.was_final || (last.holds == Some(true) && last.seq > last.after_change));
+        let wanted = self.cancel.is_none() && self.undo_requested_by.is_none();
+        let well = wanted && self.frame_failure("").is_none() && !self.is_dry();
+        declared && due && well && !looked
     }
 
     /// The moment at which time alone ends what a node is at.
