@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod exit;
+mod library;
 mod wire;
 
 use std::process::ExitCode;
