@@ -10,6 +10,7 @@ pub mod event;
 pub mod expression;
 pub mod fault;
 pub mod finding;
+pub mod inputs;
 pub mod parse;
 pub mod runbook;
 pub mod sarif;
