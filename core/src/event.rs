@@ -142,9 +142,17 @@ pub enum Body {
         reason: Option<String>,
     },
 
+    /// Work on a step began, with its resolved input (secrets as marks).
     StepStarted {
         step: String,
         attempt: u32,
+        input: Value,
+    },
+    /// Another runbook was entered as a step.
+    Entered {
+        step: String,
+        runbook: String,
+        inputs: Value,
     },
     /// The list of a `for_each` was worked out.
     ItemsListed {
@@ -260,8 +268,14 @@ pub enum Body {
         answer: Answer,
     },
 
+    /// The changes of a run, or of one runbook that it entered, are taken back, in this order.
     UndoStarted {
+        frame: String,
         steps: Vec<String>,
+    },
+    /// The steps that always run come now.
+    FinallyStarted {
+        frame: String,
     },
     StepEnded {
         step: String,
@@ -290,8 +304,10 @@ impl Body {
             | Self::UndoRequested { .. }
             | Self::RunEscalated { .. }
             | Self::RunEnded { .. }
-            | Self::UndoStarted { .. } => None,
+            | Self::UndoStarted { .. }
+            | Self::FinallyStarted { .. } => None,
             Self::StepStarted { step, .. }
+            | Self::Entered { step, .. }
             | Self::ItemsListed { step, .. }
             | Self::CheckReturned { step, .. }
             | Self::SteadyChecked { step, .. }

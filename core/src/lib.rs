@@ -7,10 +7,17 @@
 pub mod change;
 pub mod duration;
 pub mod event;
+pub mod expression;
 pub mod fault;
+pub mod graph;
+pub mod inputs;
+pub mod report;
+pub mod run;
 pub mod runbook;
 pub mod secret;
 pub mod spec;
+mod suggest;
+pub mod timeline;
 pub mod unknown;
 
 pub use jiff::Timestamp;

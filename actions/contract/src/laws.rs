@@ -49,7 +49,8 @@ pub async fn of_change(
 ) -> Vec<String> {
     let mut broken = Vec::new();
     let before = access.writes_sent();
-    let plan_cx = PlanCx { started_at: cx.now, idempotency_key: cx.idempotency_key.clone() };
+    let plan_cx =
+        PlanCx { started_at: cx.now, idempotency_key: cx.idempotency_key.clone(), over_others: false };
     match action.observe(cx, input).await {
         Err(fault) => broken.push(format!("observe failed: {fault}")),
         Ok(seen) => {
