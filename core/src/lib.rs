@@ -5,11 +5,13 @@
 //! network. Time and identifiers come in as arguments, so every function can be replayed.
 
 pub mod change;
+pub mod check;
 pub mod duration;
 pub mod event;
 pub mod expression;
 pub mod fault;
 pub mod finding;
+pub mod graph;
 pub mod inputs;
 pub mod parse;
 pub mod runbook;
