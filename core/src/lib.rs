@@ -16,7 +16,7 @@ pub mod run;
 pub mod runbook;
 pub mod secret;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 pub mod timeline;
 pub mod unknown;
 
