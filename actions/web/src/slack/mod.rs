@@ -11,7 +11,6 @@ use runbook_core::{
     Value,
     change::{self, Change, Landed, Observed, Planned, Request, Target, Undo, brief},
     fault::Fault,
-    secret,
     spec::{ActionSpec, Effect, Grade, Permission, Reads, UndoSupport},
 };
 use schemars::JsonSchema;
@@ -74,15 +73,18 @@ struct Input {
     /// The message, in Slack's markup; cut after 4000 characters. With `blocks`, what
     /// notifications show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-no-secrets" = true))]
     text: Option<String>,
     /// A message for a usual moment, in place of `text`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template: Option<Template>,
     /// What the template tells: `title` in its headline, the others a line each.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(extend("x-no-secrets" = true))]
     fields: Map<String, Value>,
     /// Layout blocks of Slack, fifty at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-no-secrets" = true))]
     blocks: Vec<Value>,
 }
 
@@ -186,10 +188,6 @@ impl Action for Post {
     }
 
     fn plan(&self, _: &PlanCx, input: &Value, _: &Observed) -> Result<Planned, Fault> {
-        if secret::is_marked(&input.to_string()) {
-            return Err(Fault::denied("a secret would be posted into a channel")
-                .hint("leave the secret out of the message"));
-        }
         let input: Input = schema::read(NAME, input)?;
         let (channel, body, warnings) = self.message(&input)?;
         let text = body.get("text").cloned().unwrap_or_default();
