@@ -21,7 +21,7 @@ pub mod sarif;
 pub mod schema;
 pub mod secret;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 pub mod timeline;
 pub mod unknown;
 
