@@ -167,13 +167,14 @@ impl Driver {
         let lease = Duration::from_secs(20).after(now);
         let wake = pending.wake.unwrap_or(lease).min(lease);
         let (clock, journal) = (self.engine.clock.clone(), self.engine.journal.clone());
+        let (run, seq) = (self.tip.run.id, self.tip.run.seq);
         tokio::select! {
             biased;
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => match done {
                 Ok((key, input)) => Ok(Woken::Performed(key, Box::new(input))),
                 Err(error) => Err(EngineError::Defect(format!("an action panicked: {error}"))),
             },
-            changed = journal.changed(self.mark) => Ok(Woken::Journal(changed?)),
+            changed = journal.changed(run, seq, self.mark) => Ok(Woken::Journal(changed?)),
             () = clock.sleep_until(wake) => Ok(Woken::Time),
         }
     }

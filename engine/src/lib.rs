@@ -192,7 +192,7 @@ impl Engine {
                 if state.ended {
                     return None;
                 }
-                match state.journal.changed(state.mark).await {
+                match state.journal.changed(run, state.after, state.mark).await {
                     Ok(mark) => state.mark = mark,
                     Err(error) => return Some((Err(error.into()), Following { ended: true, ..state })),
                 }
