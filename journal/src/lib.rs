@@ -1,1 +1,173 @@
-//! The journal: append-only events of runs, in memory or in SQLite.
+//! The journal: append-only records of runs, durable before they are acknowledged. One trait, two
+//! implementations, one conformance suite (`laws`).
+
+#[expect(clippy::unwrap_used, reason = "a law that does not hold has to panic")]
+pub mod laws;
+
+mod bell;
+mod checked;
+mod memory;
+mod sqlite;
+
+use std::{fmt::Debug, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use runbook_core::{
+    Timestamp,
+    event::{Record, RunId, Summary},
+};
+
+pub use crate::{
+    checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
+    memory::Memory,
+    sqlite::Sqlite,
+};
+
+/// Where the records of runs are kept.
+///
+/// What `append` acknowledged is there after a crash of the process or of the machine.
+#[async_trait]
+pub trait Journal: Debug + Send + Sync {
+    /// Adds records to a run, all or none, if `after` is still its last sequence number. No records
+    /// at all renew the summary of a run that is known. A caller that stops waiting does not undo
+    /// what it asked for: the batch is there whole, or not at all.
+    async fn append(&self, batch: Batch) -> Result<(), JournalError>;
+
+    /// The records of a run after a sequence number, in order, as they are kept: whether the chain
+    /// holds is for `event::verify` to say. Unknown runs have none. All of them are held in memory;
+    /// no run has more than [`MOST_ENTRIES`].
+    async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError>;
+
+    /// What the journal says a run's last sequence number is; `None` for an unknown run.
+    async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError>;
+
+    /// Runs, newest first.
+    async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError>;
+
+    /// Returns when anything may have been appended by anyone, this process or another, since the
+    /// mark was taken; at once if so already. Start with `Mark::default()`.
+    async fn changed(&self, since: Mark) -> Result<Mark, JournalError>;
+
+    /// Takes the right to drive a run, for as long as the claim lives; it ends with the process.
+    async fn claim(&self, run: RunId) -> Result<Claim, JournalError>;
+
+    /// Locks a target for a run until the lease ends, or lengthens the lease that the run holds.
+    /// A lease that has ended, its own too, is taken over. Returns the fence, which grows with each
+    /// new holder and never starts anew. A lease has ended once `now` has reached its `until`.
+    async fn lock(
+        &self,
+        target: &str,
+        run: RunId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, JournalError>;
+
+    /// Lets a target go; nothing happens where the run does not hold it.
+    async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError>;
+
+    /// Lets go all that a run holds.
+    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError>;
+
+    /// How safe an acknowledged record is, for reports: `sqlite, WAL, synchronous=FULL`.
+    fn durability(&self) -> String;
+}
+
+/// Records to add to one run.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub run: RunId,
+    /// The sequence number that the run must still be at.
+    pub after: u64,
+    pub records: Vec<Record>,
+    pub summary: Summary,
+}
+
+/// A point in the journal's life, to ask what came since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark(pub u64);
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunQuery {
+    pub runbook: Option<String>,
+    pub environment: Option<String>,
+    pub status: Option<String>,
+    pub incident: Option<String>,
+    /// Runs that started then or later.
+    pub since: Option<Timestamp>,
+    /// At most this many; 0 means 100. Never more than 1,000.
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunHead {
+    pub run: RunId,
+    pub seq: u64,
+    /// When its last entry happened.
+    pub updated_at: Timestamp,
+    pub summary: Summary,
+}
+
+/// The right to drive a run. Dropping it gives the run free.
+#[derive(Debug)]
+pub struct Claim {
+    pub run: RunId,
+    /// Whatever holds the claim while it lives.
+    #[expect(dead_code, reason = "held for its Drop, never read")]
+    held: Arc<dyn Debug + Send + Sync>,
+}
+
+impl Claim {
+    pub fn new(run: RunId, held: Arc<dyn Debug + Send + Sync>) -> Self {
+        Self { run, held }
+    }
+}
+
+/// What can go wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Someone else has appended first: read, fold, decide again.
+    #[error("run {run} is at entry {head}, not at {expected}")]
+    Moved { run: RunId, head: u64, expected: u64 },
+    #[error("run {run} is being driven by another process")]
+    Claimed { run: RunId },
+    #[error("`{target}` is locked by {run} until {until}")]
+    Locked { target: String, run: RunId, until: Timestamp },
+    /// The batch is not one that a run can have; trying again does not help.
+    #[error("entry {seq} of {run} cannot be added: {why}")]
+    Refused { run: RunId, seq: u64, why: String },
+    #[error("entry {seq} of {run} is damaged: {why}")]
+    Damaged { run: RunId, seq: u64, why: String },
+    #[error(
+        "database {path} was written by a newer version of runbook (schema {found}, this one knows {known})"
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("database {path} is read-only")]
+    ReadOnly { path: PathBuf },
+    #[error("no space is left for database {path}")]
+    Full { path: PathBuf },
+    #[error("database {path} could not be used: {why}")]
+    Unusable { path: PathBuf, why: String },
+}
+
+impl JournalError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Moved { .. } => None,
+            Self::Claimed { .. } => Some("follow it with `runbook timeline RUN --follow`"),
+            Self::Locked { .. } => Some("wait for that run to end, or cancel it with `runbook cancel RUN`"),
+            Self::Refused { .. } => {
+                Some("`runbook timeline RUN --verify` shows whether its journal is whole; if so, report this")
+            }
+            Self::Damaged { .. } => {
+                Some("`runbook timeline RUN --verify` shows where the chain breaks; restore a backup")
+            }
+            Self::Newer { .. } => Some("use the newer version, or point `store` at another database"),
+            Self::ReadOnly { .. } => Some("give this user the right to write it, or point `store` elsewhere"),
+            Self::Full { .. } => Some("free some space; every entry that was acknowledged is safe"),
+            Self::Unusable { .. } => {
+                Some("check the path under `store` in runbook.yaml, and its permissions")
+            }
+        }
+    }
+}

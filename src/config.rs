@@ -1,0 +1,1 @@
+//! `runbook.yaml`, the environment and the flags, read once into one value.
