@@ -11,11 +11,13 @@ pub mod expression;
 pub mod fault;
 pub mod graph;
 pub mod inputs;
+pub mod report;
 pub mod run;
 pub mod runbook;
 pub mod secret;
 pub mod spec;
 mod suggest;
+pub mod timeline;
 pub mod unknown;
 
 pub use jiff::Timestamp;

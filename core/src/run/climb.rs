@@ -103,7 +103,7 @@ impl Draft {
     }
 
     fn ask_which(&mut self, path: &str, open: &[Node]) -> Result<(), Corrupt> {
-        let list: Vec<String> = open.iter().map(|option| describe(option)).collect();
+        let list: Vec<String> = open.iter().map(describe).collect();
         let prompt = format!("Which option? {}", list.join("; "));
         let from =
             self.node(path).and_then(Node::approval).map_or_else(Vec::new, |approval| approval.from.clone());

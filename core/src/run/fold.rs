@@ -89,7 +89,7 @@ impl Run {
             return Err(corrupt("the run had ended"));
         }
         match event.body.step() {
-            None => self.apply_to_run(event).map_err(|why| corrupt(why))?,
+            None => self.apply_to_run(event).map_err(&corrupt)?,
             Some(path) => {
                 self.apply_to_step(path, event).map_err(|why| corrupt(&format!("{path}: {why}")))?
             }

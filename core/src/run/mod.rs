@@ -35,7 +35,8 @@ use crate::{
 pub use self::{
     approval::may_approve,
     fold::Corrupt,
-    node::{Asking, Gated, List, Node, Phase, Place, Role},
+    names::step_word,
+    node::{About, Asking, Gated, List, Node, Phase, Place, Role},
     pending::{Effect, Pending, Reading as Read, Task},
 };
 
@@ -268,11 +269,19 @@ impl Run {
             ended_at: self.ended.as_ref().map(|ended| ended.at),
         }
     }
-    /// The failure that ended the run, where one step's did.
+    /// The step whose failure decided how the run ended.
+    pub fn decisive_step(&self) -> Option<&Node> {
+        let stuck = self.nodes().find(|node| node.phase == Phase::Ended(StepStatus::Stuck));
+        stuck.or_else(|| self.frame_failure(""))
+    }
+    /// The fault behind it; that of the last option or item where the step is only their whole.
     pub fn decisive_fault(&self) -> Option<&Fault> {
-        self.nodes()
+        let step = self.decisive_step()?;
+        let parts = self.nodes().filter(|node| advance::is_within(&node.path, &step.path));
+        let part = parts
             .filter(|node| matches!(node.phase, Phase::Ended(StepStatus::Failed | StepStatus::Stuck)))
-            .find_map(|node| node.fault.as_ref())
+            .last();
+        part.and_then(|node| node.fault.as_ref()).or(step.fault.as_ref())
     }
     /// A length of the environment's time in real time.
     fn scaled(&self, length: Duration) -> Duration {
