@@ -10,6 +10,7 @@
 pub mod access;
 pub mod laws;
 pub mod registry;
+pub mod schema;
 pub mod secret;
 
 use std::fmt::Debug;

@@ -1,0 +1,126 @@
+//! `http.get` and `http.request`: any service that the environment lists.
+
+mod get;
+mod request;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderMap, HeaderName, header};
+use runbook_contract::{Access, Action};
+use runbook_core::{Value, fault::Fault, secret, spec::ActionSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    allow::{Allow, Origin},
+    client::{Answer, Client, LARGEST_TEXT, bounded, clean, header_of},
+};
+
+/// What `http.get` and `http.request` may reach: nothing that is not listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Servers: `https://api.example.com`, `https://*.example.com`, `http://127.0.0.1:8080`.
+    #[serde(default)]
+    pub allow: Vec<Origin>,
+}
+
+/// The actions of one environment. Nothing is sent until one is called.
+pub fn actions(config: &Config, access: &Arc<Access>) -> Vec<Arc<dyn Action>> {
+    let client = Client::new(access, Allow::new(config.allow.iter().cloned()));
+    vec![Arc::new(get::Get::new(client.clone())), Arc::new(request::Request::new(client))]
+}
+
+/// What the actions say of themselves.
+pub fn specs() -> Vec<ActionSpec> {
+    vec![get::spec(), request::spec()]
+}
+
+const LONGEST_URL: usize = 8 * 1024;
+const MOST_HEADERS: usize = 32;
+const LONGEST_HEADER: usize = 256;
+
+/// Headers that would let a request mean another server or another length than it has.
+const NOT_GIVEN: &[HeaderName] = &[
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Headers of an answer that are credentials.
+const NOT_SHOWN: &[HeaderName] = &[header::SET_COOKIE, header::AUTHORIZATION, header::PROXY_AUTHENTICATE];
+
+/// Reads a URL of a runbook. The message never repeats it, for it may hold a secret.
+fn url_of(text: &str) -> Result<Url, Fault> {
+    let refuse = |why: String| {
+        Fault::permanent(format!("`url` is not a URL: {why}"))
+            .hint("write it like `https://api.example.com/health`")
+    };
+    if text.len() > LONGEST_URL {
+        return Err(refuse("it is longer than 8 KiB".to_owned()));
+    }
+    let mut url = Url::parse(text).map_err(|error| refuse(error.to_string()))?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// Reads a URL that may hold marks of secrets, which are masked in what comes out. The server
+/// itself cannot come from a secret: the list of servers could not be checked.
+fn masked_url_of(text: &str) -> Result<Url, Fault> {
+    let url = url_of(&secret::mask_text(text))?;
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(Fault::denied("the server of `url` comes from a secret")
+            .hint("write the server in the runbook, the secret behind it"));
+    }
+    Ok(url)
+}
+
+fn headers_of(given: &BTreeMap<String, String>) -> Result<HeaderMap, Fault> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let refuse = |why: &str| Fault::permanent(format!("header `{}` {why}", clean(name)));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("has no valid name"))?;
+        if NOT_GIVEN.contains(&name) {
+            return Err(refuse("is set by the client itself and cannot be given"));
+        }
+        headers.insert(name, header_of(value)?);
+    }
+    Ok(headers)
+}
+
+/// The headers of an answer that outputs keep.
+fn shown_headers(answer: &Answer) -> BTreeMap<String, String> {
+    let mut shown = BTreeMap::new();
+    for name in answer.headers.keys().filter(|name| !NOT_SHOWN.contains(name)).take(MOST_HEADERS) {
+        let values: Vec<_> =
+            answer.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        let text = clean(&values.join(", "));
+        let text = bounded(&text, LONGEST_HEADER).map_or(text.clone(), |kept| format!("{kept}…"));
+        shown.insert(name.as_str().to_owned(), text);
+    }
+    shown
+}
+
+/// The answer's JSON where outputs can keep it.
+fn shown_json(answer: &Answer) -> Value {
+    answer.json().filter(fits).unwrap_or_default()
+}
+
+fn fits(value: &Value) -> bool {
+    value.to_string().len() <= LARGEST_TEXT
+}
+
+fn millis(took: std::time::Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn to_outputs(output: impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(output).map_err(|error| Fault::permanent(error.to_string()))
+}
