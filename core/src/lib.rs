@@ -9,13 +9,19 @@ pub mod duration;
 pub mod event;
 pub mod expression;
 pub mod fault;
+pub mod finding;
 pub mod graph;
 pub mod inputs;
+pub mod parse;
 pub mod report;
 pub mod run;
+<<<<<<< HEAD
 pub mod finding;
+=======
+>>>>>>> main
 pub mod runbook;
 pub mod sarif;
+pub mod schema;
 pub mod secret;
 pub mod spec;
 mod suggest;
