@@ -15,16 +15,12 @@ pub mod inputs;
 pub mod parse;
 pub mod report;
 pub mod run;
-<<<<<<< HEAD
-pub mod finding;
-=======
->>>>>>> main
 pub mod runbook;
 pub mod sarif;
 pub mod schema;
 pub mod secret;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 pub mod timeline;
 pub mod unknown;
 

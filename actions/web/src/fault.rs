@@ -87,7 +87,7 @@ pub(crate) fn obstacle(fault: Fault) -> Obstacle {
         FaultKind::Denied => "limit",
         FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
         FaultKind::Conflict => "conflict",
-        FaultKind::Permanent => "invalid",
+        FaultKind::Permanent | FaultKind::Stale => "invalid",
     };
     Obstacle { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }
 }
