@@ -86,8 +86,8 @@ pub(crate) fn obstacle(fault: Fault) -> Obstacle {
         FaultKind::NotFound => "missing",
         FaultKind::Denied => "limit",
         FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
-        FaultKind::Conflict => "conflict",
-        FaultKind::Permanent | FaultKind::Stale => "invalid",
+        FaultKind::Conflict | FaultKind::Stale => "conflict",
+        FaultKind::Permanent => "invalid",
     };
     Obstacle { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }
 }
