@@ -18,7 +18,7 @@ pub mod runbook;
 pub mod sarif;
 pub mod secret;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 pub mod timeline;
 pub mod unknown;
 
