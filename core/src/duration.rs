@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Duration(std::time::Duration);
 
 impl Duration {
+    /// How people write one, for schemas.
+    pub const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)( ?[0-9]+(\.[0-9]+)?(ms|s|m|h|d))*$";
     pub const ZERO: Self = Self(std::time::Duration::ZERO);
     /// A year: longer than anything an incident waits for, short enough that adding it to a
     /// timestamp never overflows.
@@ -128,7 +130,7 @@ impl JsonSchema for Duration {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^[0-9]",
+            "pattern": Self::PATTERN,
             "description": "A length of time: 30s, 5m, 1h30m, 2d.",
             "examples": ["30s", "5m", "1h30m"]
         })

@@ -543,6 +543,10 @@ impl Record {
             .map_err(|error| Broken::Unreadable { seq: self.seq, why: error.to_string() })?;
         if event.seq == self.seq { Ok(event) } else { Err(Broken::Changed { seq: self.seq }) }
     }
+    /// Whether this was sealed upon the entry that has this hash.
+    pub fn follows(&self, previous: &str) -> bool {
+        chain(previous, &self.bytes) == self.hash
+    }
 }
 
 fn chain(previous: &str, bytes: &[u8]) -> String {
@@ -561,7 +565,7 @@ pub fn verify(run: RunId, records: &[Record], head: u64) -> Result<(), Broken> {
         if record.seq != expected {
             return Err(Broken::Missing { seq: expected });
         }
-        if chain(&previous, &record.bytes) != record.hash {
+        if !record.follows(&previous) {
             return Err(Broken::Changed { seq: expected });
         }
         record.open()?;

@@ -99,7 +99,7 @@ enum Work {
 /// What woke the driver.
 enum Woken {
     Time,
-    Performed(String, Input),
+    Performed(String, Box<Input>),
     Journal(Mark),
 }
 
@@ -128,7 +128,7 @@ impl Driver {
                     self.catch_up().await?;
                 }
                 Woken::Performed(key, input) => {
-                    let followed = self.take(input).await?;
+                    let followed = self.take(*input).await?;
                     if followed {
                         self.keys.remove(&key);
                     } else {
@@ -170,7 +170,7 @@ impl Driver {
         tokio::select! {
             biased;
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => match done {
-                Ok((key, input)) => Ok(Woken::Performed(key, input)),
+                Ok((key, input)) => Ok(Woken::Performed(key, Box::new(input))),
                 Err(error) => Err(EngineError::Defect(format!("an action panicked: {error}"))),
             },
             changed = journal.changed(self.mark) => Ok(Woken::Journal(changed?)),

@@ -86,7 +86,7 @@ pub(crate) fn obstacle(fault: Fault) -> Obstacle {
         FaultKind::NotFound => "missing",
         FaultKind::Denied => "limit",
         FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
-        FaultKind::Conflict => "conflict",
+        FaultKind::Conflict | FaultKind::Stale => "conflict",
         FaultKind::Permanent => "invalid",
     };
     Obstacle { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }

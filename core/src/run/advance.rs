@@ -338,10 +338,7 @@ impl Run {
             node.frame == frame
                 && node.role == Role::Step
                 && node.place.list == List::Steps
-                && matches!(
-                    node.phase,
-                    Phase::Ended(StepStatus::Failed | StepStatus::Stuck | StepStatus::Cancelled)
-                )
+                && node.failed
                 && !node.may_fail()
         })
     }

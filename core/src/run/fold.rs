@@ -394,6 +394,8 @@ impl Node {
                 if !outputs.is_null() {
                     self.outputs = Arc::new(outputs.clone());
                 }
+                self.failed =
+                    matches!(status, StepStatus::Failed | StepStatus::Stuck | StepStatus::Cancelled);
                 self.phase = Phase::Ended(*status);
             }
             _ => self.apply_gate(event)?,

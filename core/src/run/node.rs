@@ -103,6 +103,8 @@ pub struct Node {
     /// The last gate that was asked for, also after it was answered.
     pub gate: Option<Gate>,
     pub decisions: Vec<Decision>,
+    /// It ended badly, also where its change was taken back afterwards.
+    pub failed: bool,
     /// The change of this node took effect and was not taken back.
     pub landed: bool,
     pub foreseen: Option<(Verdict, String)>,
@@ -277,6 +279,7 @@ impl Node {
             grade: None,
             gate: None,
             decisions: Vec::new(),
+            failed: false,
             landed: false,
             foreseen: None,
             uncertain: false,
