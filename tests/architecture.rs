@@ -32,7 +32,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure core must never come to depend on, directly: async, network, clocks, databases.
-const IMPURE: &[&str] = &["tokio", "futures", "async-trait", "reqwest", "hyper", "axum", "sqlx", "kube", "rand"];
+const IMPURE: &[&str] =
+    &["tokio", "futures", "async-trait", "reqwest", "hyper", "axum", "sqlx", "kube", "rand"];
 
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();

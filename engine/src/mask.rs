@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, fmt::Debug};
 
 use base64::Engine as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use runbook_core::{Value, change::Change, fault::Fault, secret};
+use runbook_core::{
+    Value,
+    change::{Change, Target},
+    fault::Fault,
+    secret,
+};
 
 /// Where the values of secrets come from.
 pub trait Secrets: Debug + Send + Sync {
@@ -72,7 +77,7 @@ impl Mask {
         Self { replacements }
     }
 
-    fn text(&self, text: &str) -> String {
+    pub fn text(&self, text: &str) -> String {
         self.replacements.iter().fold(text.to_owned(), |text, (form, mark)| {
             if text.contains(form.as_str()) { text.replace(form.as_str(), mark) } else { text }
         })
@@ -94,6 +99,11 @@ impl Mask {
         lines.into_iter().map(|line| self.text(&line)).collect()
     }
 
+    /// A target's name, which may come from a URL that holds a secret.
+    pub fn target(&self, target: Target) -> Target {
+        Target { name: self.text(&target.name), ..target }
+    }
+
     /// A change as the journal may keep it: with the input as it was, marks and all.
     pub fn change(&self, change: Change, input: &Value) -> Change {
         if self.replacements.is_empty() {
@@ -101,6 +111,7 @@ impl Mask {
         }
         Change {
             input: input.clone(),
+            target: self.target(change.target),
             summary: self.text(&change.summary),
             before: self.value(change.before),
             after: self.value(change.after),
@@ -181,6 +192,13 @@ mod tests {
             assert!(text.contains("***"), "{echo} was shown as {text}");
             assert!(!text.contains("cr3t"), "{echo} was shown as {text}");
         }
+    }
+
+    #[test]
+    fn a_target_named_after_a_secret_is_masked() {
+        let (_, mask) = reveal(&json!(secret::mark("token")), &One).unwrap();
+        let target = mask.target(Target::new("http:hooks.example.com/s3cr3t/va+lue", None));
+        assert_eq!(secret::mask_text(&target.name), "http:hooks.example.com/***");
     }
 
     #[test]

@@ -134,6 +134,12 @@ impl Call<'_> {
         input: &Value,
         key: &str,
     ) -> Result<(Observed, bool, Mask), Fault> {
+        if let Some(field) = action.spec().misplaced_secret(input) {
+            return Err(Fault::denied(format!(
+                "a secret does not belong into `{field}`, where others see it"
+            ))
+            .hint(format!("`runbook actions {}` says where secrets may go", action.spec().name)));
+        }
         let (revealed, mask) = reveal(input, self.performer.secrets.as_ref())?;
         let cx = self.cx(key.to_owned());
         let seen = within(self.timeout, FaultKind::Unreachable, action.observe(&cx, &revealed)).await;
@@ -158,7 +164,8 @@ impl Call<'_> {
         let outputs = bounded(mask.value(secret::sanitize(seen.outputs)));
         let grade = if touched { Grade::Predicted } else { Grade::Observed };
         let warnings = mask.lines(seen.warnings);
-        Ok(Reading { outputs, target: seen.target, warnings, grade, reads: action.spec().reads })
+        let target = seen.target.map(|target| mask.target(target));
+        Ok(Reading { outputs, target, warnings, grade, reads: action.spec().reads })
     }
 
     async fn plan(&self, read: &Read, cx: &PlanCx) -> Result<(Planned, Validation), Fault> {
@@ -327,9 +334,11 @@ impl Call<'_> {
 fn masked(planned: Planned, mask: &Mask, input: &Value) -> Planned {
     match planned {
         Planned::Change(change) => Planned::Change(Box::new(mask.change(*change, input))),
-        Planned::Already { target, summary, outputs } => {
-            Planned::Already { target, summary, outputs: mask.value(outputs) }
-        }
+        Planned::Already { target, summary, outputs } => Planned::Already {
+            target: target.map(|target| mask.target(target)),
+            summary: mask.text(&summary),
+            outputs: mask.value(outputs),
+        },
     }
 }
 

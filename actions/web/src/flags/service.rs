@@ -1,11 +1,12 @@
 //! The three ways in which flag services speak.
 
 use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
-use runbook_contract::access::Intent;
+use runbook_contract::{access::Intent, text::clean};
 use runbook_core::{
     Value,
     change::Request,
     fault::{Fault, FaultKind},
+    suggest,
 };
 use serde_json::json;
 use url::Url;
@@ -13,10 +14,9 @@ use url::Url;
 use super::{Config, FlagName, Shape};
 use crate::{
     auth,
-    client::{Call, Client, Deadline, clean},
+    client::{Call, Client, Deadline},
 };
 
-const MOST_SUGGESTIONS: usize = 3;
 const MOST_NAMES: usize = 5000;
 
 /// One environment's flag service.
@@ -147,22 +147,15 @@ impl Service {
         }
     }
 
-    /// Adds the names of flags that look like the one that is missing, where the service lists
+    /// Adds the name of the flag that looks like the one that is missing, where the service lists
     /// its flags. No list is no reason to fail in another way.
     async fn suggest(&self, flag: &FlagName, fault: Fault, deadline: Deadline) -> Fault {
         let Ok(listed) = self.read(self.flags(), deadline).await else { return fault };
-        let mut near: Vec<_> = names(&listed)
-            .into_iter()
-            .map(|name| (strsim::damerau_levenshtein(&flag.0, &name), name))
-            .filter(|(distance, name)| *distance <= 1 + name.len() / 3 || name.contains(flag.0.as_str()))
-            .collect();
-        near.sort();
-        let near: Vec<_> =
-            near.into_iter().take(MOST_SUGGESTIONS).map(|(_, name)| format!("`{name}`")).collect();
+        let names = names(&listed);
         let fault = Fault { message: missing(flag).message, ..fault };
-        match near.as_slice() {
-            [] => fault.hint("no flag has a name like it; flags are made in the flag service"),
-            _ => fault.hint(format!("did you mean {}?", near.join(" or "))),
+        match suggest::closest(&flag.0, names.iter().map(String::as_str)) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault.hint("no flag has a name like it; flags are made in the flag service"),
         }
     }
 }

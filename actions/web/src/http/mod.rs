@@ -6,15 +6,18 @@ mod request;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header};
-use runbook_contract::{Access, Action};
-use runbook_core::{Value, fault::Fault, secret, spec::ActionSpec};
+use runbook_contract::{
+    Access, Action,
+    text::{clean, shortened},
+};
+use runbook_core::{Value, fault::Fault, spec::ActionSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
     allow::{Allow, Origin},
-    client::{Answer, Client, LARGEST_TEXT, bounded, clean, header_of},
+    client::{Answer, Client, LARGEST_TEXT, header_of},
     endpoint::Endpoint,
 };
 
@@ -104,17 +107,6 @@ fn url_of(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-/// Reads a URL that may hold marks of secrets, which are masked in what comes out. The server
-/// itself cannot come from a secret: the list of servers could not be checked.
-fn masked_url_of(text: &str) -> Result<Url, Fault> {
-    let url = url_of(&secret::mask_text(text))?;
-    if url.host_str().is_some_and(|host| host.contains('*')) {
-        return Err(Fault::denied("the server of `url` comes from a secret")
-            .hint("write the server in the runbook, the secret behind it"));
-    }
-    Ok(url)
-}
-
 fn headers_of(given: &BTreeMap<String, String>) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
@@ -134,9 +126,7 @@ fn shown_headers(answer: &Answer) -> BTreeMap<String, String> {
     for name in answer.headers.keys().filter(|name| !NOT_SHOWN.contains(name)).take(MOST_HEADERS) {
         let values: Vec<_> =
             answer.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        let text = clean(&values.join(", "));
-        let text = bounded(&text, LONGEST_HEADER).map_or(text.clone(), |kept| format!("{kept}…"));
-        shown.insert(name.as_str().to_owned(), text);
+        shown.insert(name.as_str().to_owned(), shortened(&clean(&values.join(", ")), LONGEST_HEADER));
     }
     shown
 }

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Base, headers_of, masked_url_of, millis, shown_json, to_outputs, url_of};
+use super::{Base, headers_of, millis, shown_json, to_outputs};
 use crate::{
     client::{Call, Client, Deadline},
     endpoint::host_of,
@@ -198,16 +198,16 @@ impl Request {
         Ok(value)
     }
 
-    /// The change that an input is, on what was seen. Works on marks of secrets as on any text.
+    /// The change that an input is, on what was seen.
     fn change(&self, input: &Input, before: Value, after: Value) -> Result<Change, Fault> {
         let whole = self.base.join(&input.url)?;
-        let url = masked_url_of(&whole)?;
+        let url = url_of(&whole)?;
         self.client.admit(&url)?;
         let body = input.body.clone().unwrap_or_default();
         if body.to_string().len() > LARGEST_BODY {
             return Err(Fault::permanent("`body` is larger than 256 KiB"));
         }
-        let place = format!("{}{}", host_of(&url), url.path());
+        let place = format!("{}{}", host_of(&url), path_in(&input.url));
         let method = input.method.http();
         let mut warnings = Vec::new();
         if input.observe.is_none() {
@@ -252,7 +252,6 @@ impl Action for Request {
         &self.spec
     }
 
-    /// Names no target: the path may hold secrets here, and only `plan` sees them as marks.
     async fn observe(&self, cx: &Cx, input: &Value) -> Result<Observed, Fault> {
         let input: Input = schema::read(NAME, input)?;
         let outputs = to_outputs(Output::default())?;
@@ -345,7 +344,7 @@ impl Action for Request {
         }
     }
 
-    fn plan_undo(&self, _: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
+    fn plan_undo(&self, cx: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
         let input: Input = schema::read(NAME, &change.input)?;
         let Some(inverse) = input.inverse(&change.before) else {
             return Err(Fault::permanent("no `undo` request is given").hint("take it back by hand"));
@@ -361,9 +360,9 @@ impl Action for Request {
         if same(now, &look.equals) {
             return Ok(already(&inverse, &undo, seen));
         }
-        if !same(now, &change.after["value"]) {
+        if !cx.over_others && !same(now, &change.after["value"]) {
             return Err(Fault::conflict(format!(
-                "`{}` is {}, not the {} that this run set: someone else has changed it since",
+                "`{}` is {}, not the {} that this run set",
                 look.json_path,
                 brief(now),
                 brief(&change.after["value"])
@@ -393,6 +392,13 @@ fn already(input: &Input, change: &Change, seen: &Observed) -> Planned {
         summary: format!("{path} is already {}", brief(&change.after["value"])),
         outputs: seen.outputs.clone(),
     }
+}
+
+/// The path as the runbook writes it: a secret in it is found again, and masked, only as it is.
+fn path_in(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// A failed look before a write leaves the write unsent, which is all that the engine asks.

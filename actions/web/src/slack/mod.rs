@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, header::AUTHORIZATION};
-use runbook_contract::{Access, Action, Cx, Obstacle, PlanCx, SecretSource, access::Intent, schema};
+use runbook_contract::{
+    Access, Action, Cx, Obstacle, PlanCx, SecretSource, access::Intent, schema, text::clean,
+};
 use runbook_core::{
     Value,
     change::{self, Change, Landed, Observed, Planned, Request, Target, Undo, brief},
     fault::Fault,
-    secret,
     spec::{ActionSpec, Effect, Grade, Permission, Reads, UndoSupport},
 };
 use schemars::JsonSchema;
@@ -21,7 +22,7 @@ use serde_json::{Map, json};
 use self::template::Template;
 use crate::{
     auth,
-    client::{Answer, Call, Client, Deadline, clean},
+    client::{Answer, Call, Client, Deadline},
     endpoint::Endpoint,
     fault::obstacle,
 };
@@ -74,15 +75,18 @@ struct Input {
     /// The message, in Slack's markup; cut after 4000 characters. With `blocks`, what
     /// notifications show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-no-secrets" = true))]
     text: Option<String>,
     /// A message for a usual moment, in place of `text`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template: Option<Template>,
     /// What the template tells: `title` in its headline, the others a line each.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(extend("x-no-secrets" = true))]
     fields: Map<String, Value>,
     /// Layout blocks of Slack, fifty at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-no-secrets" = true))]
     blocks: Vec<Value>,
 }
 
@@ -186,10 +190,6 @@ impl Action for Post {
     }
 
     fn plan(&self, _: &PlanCx, input: &Value, _: &Observed) -> Result<Planned, Fault> {
-        if secret::is_marked(&input.to_string()) {
-            return Err(Fault::denied("a secret would be posted into a channel")
-                .hint("leave the secret out of the message"));
-        }
         let input: Input = schema::read(NAME, input)?;
         let (channel, body, warnings) = self.message(&input)?;
         let text = body.get("text").cloned().unwrap_or_default();
@@ -237,7 +237,9 @@ impl Action for Post {
         if let Err(fault) = self.message(&input) {
             return Ok(vec![obstacle(fault)]);
         }
-        let call = self.call(Call::get(self.config.url.at(["auth.test"]), Deadline::after(cx.timeout)))?;
+        // Slack takes even this question as a POST.
+        let (url, deadline) = (self.config.url.at(["auth.test"]), Deadline::after(cx.timeout));
+        let call = self.call(Call::new(Method::POST, Intent::Read, url, deadline))?;
         let asked = self.client.send(call).await.and_then(accepted);
         Ok(asked.err().map(obstacle).into_iter().collect())
     }

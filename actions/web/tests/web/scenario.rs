@@ -28,7 +28,7 @@ pub fn cx_within(timeout: &str) -> Cx {
 }
 
 pub fn plan_cx() -> PlanCx {
-    PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: "key-1".to_owned() }
+    PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: "key-1".to_owned(), over_others: false }
 }
 
 pub fn writing() -> Arc<Access> {
