@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod mask;
 mod perform;
+mod pipe;
 mod tip;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -111,7 +112,7 @@ impl Engine {
                     tip.catch_up(self.journal.as_ref()).await?;
                 }
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(tip.run),
+                Ok(()) => return Ok(tip.run),
             }
         }
         Err(EngineError::Busy(run))
