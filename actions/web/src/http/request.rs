@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Base, headers_of, millis, shown_json, to_outputs};
+use super::{Base, headers_of, millis, shown_json, to_outputs, url_of};
 use crate::{
     client::{Call, Client, Deadline},
     endpoint::host_of,
