@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     runbook::{Input, InputType},
+    schema::validate,
     secret, suggest,
 };
 
@@ -116,8 +117,9 @@ pub fn from_text(name: &str, spec: &Input, text: &str) -> Result<Value, InputPro
 
 /// A value as the input takes it, or why it does not, as a fragment that fits after its name.
 pub fn check(spec: &Input, value: &Value) -> Result<Value, String> {
-    let value = of_type(spec.kind, value)
-        .ok_or_else(|| format!("must be {}, not {}", article(spec.kind), what(value)))?;
+    let value = of_type(spec.kind, value).ok_or_else(|| {
+        format!("must be {}, not {}", article(spec.kind), validate::article(validate::type_of_json(value)))
+    })?;
     let length = value.to_string().len();
     if length > MAX_VALUE {
         return Err(format!("is longer than {MAX_VALUE} bytes"));
@@ -217,28 +219,21 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A type for people.
-pub fn article(kind: InputType) -> &'static str {
+/// A type by JSON Schema's name.
+pub fn type_name(kind: InputType) -> &'static str {
     match kind {
-        InputType::String => "a string",
-        InputType::Integer => "an integer",
-        InputType::Number => "a number",
-        InputType::Boolean => "true or false",
-        InputType::Array => "a list",
-        InputType::Object => "an object",
+        InputType::String => "string",
+        InputType::Integer => "integer",
+        InputType::Number => "number",
+        InputType::Boolean => "boolean",
+        InputType::Array => "array",
+        InputType::Object => "object",
     }
 }
 
-fn what(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(number) if number.is_f64() => "a number",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
+/// A type for people.
+pub fn article(kind: InputType) -> &'static str {
+    validate::article(type_name(kind))
 }
 
 #[cfg(test)]

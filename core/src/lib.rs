@@ -5,6 +5,7 @@
 //! network. Time and identifiers come in as arguments, so every function can be replayed.
 
 pub mod change;
+pub mod check;
 pub mod duration;
 pub mod event;
 pub mod expression;

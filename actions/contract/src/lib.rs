@@ -12,6 +12,7 @@ pub mod laws;
 pub mod registry;
 pub mod schema;
 pub mod secret;
+pub mod text;
 
 use std::fmt::Debug;
 

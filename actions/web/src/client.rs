@@ -14,7 +14,11 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use runbook_contract::{Access, access::Intent};
+use runbook_contract::{
+    Access,
+    access::Intent,
+    text::{bounded, clean, line},
+};
 use runbook_core::{Value, duration::Duration, fault::Fault, secret};
 use url::Url;
 
@@ -274,8 +278,7 @@ impl Answer {
             }
         };
         let text = self.hidden.iter().fold(text, |text, value| text.replace(value, secret::MASK));
-        let line = clean(&text).split_whitespace().collect::<Vec<_>>().join(" ");
-        bounded(&line, LONGEST_EXCERPT).map_or(line.clone(), |kept| format!("{kept}…"))
+        line(&text, LONGEST_EXCERPT)
     }
 }
 
@@ -291,22 +294,6 @@ fn hidden(value: &HeaderValue) -> Vec<String> {
     let whole = String::from_utf8_lossy(value.as_bytes()).into_owned();
     let token = whole.split_once(' ').map(|(_, token)| token.to_owned());
     std::iter::once(whole).chain(token).filter(|text| text.len() >= 4).collect()
-}
-
-/// Text from outside: no marks of secrets, no control characters that move a terminal's cursor.
-pub(crate) fn clean(text: &str) -> String {
-    let harmless =
-        |letter: char| if letter.is_control() && !"\n\r\t".contains(letter) { '\u{FFFD}' } else { letter };
-    let text: String = text.chars().map(harmless).collect();
-    match secret::sanitize(Value::String(text)) {
-        Value::String(text) => text,
-        _ => String::new(),
-    }
-}
-
-/// The first `most` bytes of a text that is longer, at a character's end.
-pub(crate) fn bounded(text: &str, most: usize) -> Option<&str> {
-    (text.len() > most).then(|| &text[..text.floor_char_boundary(most)])
 }
 
 /// A secret as a header that is not shown.

@@ -1,6 +1,8 @@
 //! The engine over a journal in memory, with an action provider of these tests and a clock that
 //! jumps: runs as users see them, without waiting for anything.
 
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+
 mod provider;
 
 use std::{collections::BTreeMap, sync::Arc};

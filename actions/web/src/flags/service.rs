@@ -1,7 +1,7 @@
 //! The three ways in which flag services speak.
 
 use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
-use runbook_contract::access::Intent;
+use runbook_contract::{access::Intent, text::clean};
 use runbook_core::{
     Value,
     change::Request,
@@ -14,7 +14,7 @@ use url::Url;
 use super::{Config, FlagName, Shape};
 use crate::{
     auth,
-    client::{Call, Client, Deadline, clean},
+    client::{Call, Client, Deadline},
 };
 
 const MOST_NAMES: usize = 5000;

@@ -6,7 +6,10 @@ mod request;
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header};
-use runbook_contract::{Access, Action};
+use runbook_contract::{
+    Access, Action,
+    text::{clean, shortened},
+};
 use runbook_core::{Value, fault::Fault, spec::ActionSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +17,7 @@ use url::Url;
 
 use crate::{
     allow::{Allow, Origin},
-    client::{Answer, Client, LARGEST_TEXT, bounded, clean, header_of},
+    client::{Answer, Client, LARGEST_TEXT, header_of},
 };
 
 /// What `http.get` and `http.request` may reach: nothing that is not listed.
@@ -90,9 +93,7 @@ fn shown_headers(answer: &Answer) -> BTreeMap<String, String> {
     for name in answer.headers.keys().filter(|name| !NOT_SHOWN.contains(name)).take(MOST_HEADERS) {
         let values: Vec<_> =
             answer.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        let text = clean(&values.join(", "));
-        let text = bounded(&text, LONGEST_HEADER).map_or(text.clone(), |kept| format!("{kept}…"));
-        shown.insert(name.as_str().to_owned(), text);
+        shown.insert(name.as_str().to_owned(), shortened(&clean(&values.join(", ")), LONGEST_HEADER));
     }
     shown
 }

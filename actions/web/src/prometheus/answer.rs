@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use runbook_contract::text::{clean, shortened};
 use runbook_core::{Value, fault::Fault};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Output;
-use crate::client::{Answer, bounded, clean};
+use crate::client::Answer;
 
 const MOST_SAMPLES: usize = 50;
 const MOST_WARNINGS: usize = 10;
@@ -168,6 +169,5 @@ fn bad_query(query: &str, said: &str) -> Fault {
 }
 
 fn short(text: &str) -> String {
-    let text = clean(text);
-    bounded(&text, 300).map_or(text.clone(), |kept| format!("{kept}…"))
+    shortened(&clean(text), 300)
 }

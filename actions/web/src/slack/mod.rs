@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, header::AUTHORIZATION};
-use runbook_contract::{Access, Action, Cx, Obstacle, PlanCx, SecretSource, access::Intent, schema};
+use runbook_contract::{
+    Access, Action, Cx, Obstacle, PlanCx, SecretSource, access::Intent, schema, text::clean,
+};
 use runbook_core::{
     Value,
     change::{self, Change, Landed, Observed, Planned, Request, Target, Undo, brief},
@@ -20,7 +22,7 @@ use serde_json::{Map, json};
 use self::template::Template;
 use crate::{
     auth,
-    client::{Answer, Call, Client, Deadline, clean},
+    client::{Answer, Call, Client, Deadline},
     endpoint::Endpoint,
     fault::obstacle,
 };
@@ -235,7 +237,9 @@ impl Action for Post {
         if let Err(fault) = self.message(&input) {
             return Ok(vec![obstacle(fault)]);
         }
-        let call = self.call(Call::get(self.config.url.at(["auth.test"]), Deadline::after(cx.timeout)))?;
+        // Slack takes even this question as a POST.
+        let (url, deadline) = (self.config.url.at(["auth.test"]), Deadline::after(cx.timeout));
+        let call = self.call(Call::new(Method::POST, Intent::Read, url, deadline))?;
         let asked = self.client.send(call).await.and_then(accepted);
         Ok(asked.err().map(obstacle).into_iter().collect())
     }

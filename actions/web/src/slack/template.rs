@@ -1,11 +1,10 @@
 //! Short messages for the moments that every incident has.
 
+use runbook_contract::text::line;
 use runbook_core::{Value, change::brief};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
-
-use crate::client::clean;
 
 /// The moment that a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +17,7 @@ pub(super) enum Template {
 }
 
 const MOST_FIELDS: usize = 20;
+const LONGEST_FIELD: usize = 300;
 
 impl Template {
     /// The message: a headline with `title` or else what the fields name, then the other fields,
@@ -50,8 +50,7 @@ impl Template {
 
 /// One line that Slack shows as it is: what an alert says cannot mention a channel or hide a link.
 fn plain(value: &Value) -> String {
-    let line = clean(&brief(value)).split_whitespace().collect::<Vec<_>>().join(" ");
-    line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    line(&brief(value), LONGEST_FIELD).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ async fn preflight_asks_whether_the_token_is_known() {
         [(json!({"ok": true}), None), (json!({"ok": false, "error": "invalid_auth"}), Some("forbidden"))]
     {
         let server = MockServer::start().await;
-        answers(&server, "GET", "/api/auth.test", ok(answer)).await;
+        answers(&server, "POST", "/api/auth.test", ok(answer)).await;
         let found = post(&server, &reading()).preflight(&cx(), &json!({"text": "hello"})).await.unwrap();
         assert_eq!(found.first().map(|obstacle| obstacle.code.as_str()), code);
     }
