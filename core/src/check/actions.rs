@@ -35,7 +35,8 @@ impl<'a> Checker<'a> {
         for (check, node) in self.runbook.steady_state.iter().zip(nodes) {
             if seen.contains(&check.id.as_str()) {
                 let message = format!("the id `{}` is taken", check.id);
-                self.say(Code::DuplicateId, node.value_span("id"), message);
+                self.say(Code::DuplicateId, node.value_span("id"), message).hint =
+                    Some("another check of the steady state has it".to_owned());
             }
             seen.push(&check.id);
             let Some(name) = node.get("check") else { continue };
@@ -168,7 +169,7 @@ impl<'a> Checker<'a> {
                 self.say(Code::WeakApproval, at.clone(), message).hint =
                     Some(format!("add `count: {}`", floor.count));
             }
-            let others = approval.from.iter().filter(|name| !floor.from.contains(name));
+            let others = approval.from.iter().filter(|name| !self.is_among(name, &floor.from));
             let others: Vec<&str> = others.map(String::as_str).collect();
             if floor.from.is_empty() || (others.is_empty() && !approval.from.is_empty()) {
                 continue;
@@ -178,6 +179,13 @@ impl<'a> Checker<'a> {
             self.say(Code::WeakApproval, at.clone(), message).hint =
                 Some(format!("ask {}", floor.from.join(" or ")));
         }
+    }
+
+    /// Whether a group or person is one of `allowed`, or in one of those groups.
+    fn is_among(&self, name: &String, allowed: &[String]) -> bool {
+        let groups = self.catalog.groups.as_ref();
+        let members = |group: &String| groups.and_then(|groups| groups.get(group)).into_iter().flatten();
+        allowed.iter().any(|one| one == name || members(one).any(|member| member == name))
     }
 
     fn check_undo(&mut self, here: &Indexed<'a>, spec: Option<&'a ActionSpec>, scope: &Scope<'a>) {

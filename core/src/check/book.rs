@@ -19,7 +19,7 @@ use crate::{
     spec::Effect,
 };
 
-/// The runbooks by name, the first file where a name is taken twice.
+/// The runbooks by name.
 pub struct Book<'a> {
     drafts: BTreeMap<&'a str, (&'a str, &'a Draft)>,
     /// Files that could not be read far enough to know what they hold.
@@ -29,7 +29,12 @@ pub struct Book<'a> {
 impl<'a> Book<'a> {
     pub fn new(files: &'a [Parsed]) -> Self {
         let (mut drafts, mut unread) = (BTreeMap::new(), BTreeSet::new());
-        for file in files {
+        // Where two files want a name, it belongs to the one that is called so.
+        let is_misnamed = |file: &&Parsed| {
+            file.draft.as_ref().is_some_and(|d| d.runbook.name != file_stem(&file.document.file))
+        };
+        let (others, named): (Vec<&Parsed>, Vec<&Parsed>) = files.iter().partition(is_misnamed);
+        for file in named.into_iter().chain(others) {
             let path = file.document.file.as_str();
             match &file.draft {
                 Some(draft) => drop(drafts.entry(draft.runbook.name.as_str()).or_insert((path, draft))),

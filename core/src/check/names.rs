@@ -158,8 +158,13 @@ impl<'a> Checker<'a> {
     ) -> Option<Vec<Reference>> {
         match expression::located_references(source) {
             Ok(references) => {
+                let mut torn = None;
                 for reference in &references {
-                    self.check_reference(reference, written, scope);
+                    // `steps.roll-back` reads as a difference; one finding says so.
+                    if torn != Some(reference.span().start) {
+                        self.check_reference(reference, written, scope);
+                    }
+                    torn = reference.dashed.then(|| reference.span().end + 1);
                 }
                 Some(references)
             }
@@ -209,7 +214,8 @@ impl<'a> Checker<'a> {
                 return None;
             }
             let message = format!("there is no input `{name}`");
-            return Some(Wrong::new(Code::UnknownName, message, did_you_mean(name, known())));
+            let hint = did_you_mean(name, known()).unwrap_or_else(|| "the runbook declares none".to_owned());
+            return Some(Wrong::new(Code::UnknownName, message, Some(hint)));
         };
         match deeper.first() {
             Some(field) if !matches!(input.kind, InputType::Object | InputType::Array) => {
@@ -227,7 +233,7 @@ impl<'a> Checker<'a> {
             let message = format!("there is no step `{id}`");
             let dashed = self.index.ids().find(|known| known.starts_with(&format!("{id}-")));
             let hint = match dashed.filter(|_| reference.dashed) {
-                Some(known) => Some(format!("a name with a dash is written steps['{known}']")),
+                Some(known) => Some(format!("a name with a dash is written `{}`", spelled(known))),
                 None => did_you_mean(id, self.index.ids()),
             };
             return Some(Wrong::new(Code::UnknownName, message, hint));
@@ -251,7 +257,7 @@ impl<'a> Checker<'a> {
                 let is_output =
                     self.outputs_of(&indexed).is_some_and(|outputs| outputs.iter().any(|o| o == field));
                 let hint = if is_output {
-                    Some(format!("write `steps.{id}.outputs.{field}`"))
+                    Some(format!("write `{}.outputs.{field}`", spelled(id)))
                 } else {
                     did_you_mean(field, STEP_FIELDS)
                 };
@@ -493,6 +499,15 @@ fn why_no_verdict(indexed: &Indexed<'_>) -> &'static str {
     match indexed.step.kind() {
         Some(Kind::Check(_)) => "it has neither `expect` nor `until`",
         _ => "only checks do",
+    }
+}
+
+/// A step in an expression.
+fn spelled(id: &str) -> String {
+    if id.contains('-') || id.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("steps['{id}']")
+    } else {
+        format!("steps.{id}")
     }
 }
 

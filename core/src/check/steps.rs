@@ -280,7 +280,8 @@ impl<'a> Checker<'a> {
         if what == STEADY_STATE {
             self.need_steady_state(node);
         } else if what.parse::<Duration>().is_ok() {
-        } else if what.trim_start().starts_with(|c: char| c.is_ascii_digit()) && !what.contains(' ') {
+            // Nothing more to say about a length of time.
+        } else if looks_like_duration(what) {
             self.say(Code::BadDuration, node.caret(), format!("`wait` cannot be `{what}`")).hint =
                 Some("a length of time is written like `30s`, `5m`, `1h30m` or `2d`".to_owned());
         } else {
@@ -339,6 +340,12 @@ impl<'a> Checker<'a> {
     pub(super) fn is_final(here: &Indexed<'_>) -> bool {
         here.part == Part::Finally
     }
+}
+
+/// Whether a text is rather a mistaken length of time than an expression.
+fn looks_like_duration(text: &str) -> bool {
+    let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.'));
+    is_word && text.trim_start().starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn quoted(words: &[&str]) -> String {

@@ -266,6 +266,8 @@ impl<'a> Builder<'a> {
             ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
                 "the indentation fits nothing above".to_owned()
             }
+            ErrorKind::ExpectedFlowMappingSeparator => "a `,` or a `}` was expected here".to_owned(),
+            ErrorKind::ExpectedFlowSequenceSeparator => "a `,` or a `]` was expected here".to_owned(),
             ErrorKind::UnexpectedEofFlowSequence => "a `[` is not closed".to_owned(),
             ErrorKind::UnexpectedEofFlowMapping => "a `{` is not closed".to_owned(),
             ErrorKind::UnclosedFlowCollection { open } => format!("a `{open}` is not closed"),

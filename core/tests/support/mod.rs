@@ -83,11 +83,16 @@ pub fn catalog() -> Catalog {
         changes(
             "flags.disable",
             Effect::Write,
-            object(json!({ "flag": { "type": "string" } }), json!({ "token": { "type": "string" } }), &["flag"]),
+            object(
+                json!({ "flag": { "type": "string" } }),
+                json!({ "token": { "type": "string" } }),
+                &["flag"],
+            ),
             UndoSupport::Auto("the flag before".to_owned()),
         ),
     ];
-    let group = |name: &str, people: &[&str]| (name.to_owned(), people.iter().map(|p| (*p).to_owned()).collect());
+    let group =
+        |name: &str, people: &[&str]| (name.to_owned(), people.iter().map(|p| (*p).to_owned()).collect());
     Catalog {
         specs: specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
         groups: Some(BTreeMap::from([
