@@ -3,7 +3,10 @@
 
 use std::{fmt, process::ExitCode};
 
-use runbook_core::run::RejectedKind;
+use runbook_core::{
+    finding::{self, Document, Finding},
+    run::RejectedKind,
+};
 use runbook_engine::EngineError;
 use runbook_journal::JournalError;
 
@@ -40,11 +43,20 @@ pub struct CliError {
     /// A lowercase fragment.
     pub message: String,
     pub hint: Option<String>,
+    /// What is wrong with files, shown before the message with the lines it is about.
+    pub findings: Option<Box<Findings>>,
+}
+
+/// Findings and the files that they point into.
+#[derive(Debug)]
+pub struct Findings {
+    pub findings: Vec<Finding>,
+    pub documents: Vec<Document>,
 }
 
 impl CliError {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, findings: None }
     }
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Exit::Invalid, message)
@@ -56,6 +68,18 @@ impl CliError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+    #[must_use]
+    pub fn findings(mut self, findings: Findings) -> Self {
+        self.findings = Some(Box::new(findings));
+        self
+    }
+    /// The findings, if there are any, for people.
+    pub fn details(&self, colour: bool) -> String {
+        self.findings.as_ref().map_or_else(String::new, |found| {
+            let documents: Vec<&Document> = found.documents.iter().collect();
+            finding::render(&found.findings, &documents, colour)
+        })
     }
 }
 
@@ -84,7 +108,7 @@ impl From<EngineError> for CliError {
             _ => Exit::Failed,
         };
         let hint = error.hint();
-        Self { exit, message: error.to_string(), hint }
+        Self { exit, message: error.to_string(), hint, findings: None }
     }
 }
 

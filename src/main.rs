@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod exit;
 mod library;
+mod person;
 mod wire;
 
 use std::process::ExitCode;

@@ -149,19 +149,23 @@ impl App {
 
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let app = App { global: cli.global, terminal: Terminal::detect() };
+    let terminal = Terminal::detect();
+    let app = App { global: cli.global, terminal };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&CliError::failed(format!("the runtime could not start: {error}"))),
+        Err(error) => {
+            return complain(&CliError::failed(format!("the runtime could not start: {error}")), terminal);
+        }
     };
     match runtime.block_on(dispatch(cli.command, app)) {
         Ok(exit) => exit.into(),
-        Err(error) => complain(&error),
+        Err(error) => complain(&error, terminal),
     }
 }
 
-fn complain(error: &CliError) -> ExitCode {
-    let _ = writeln!(std::io::stderr().lock(), "{error}");
+fn complain(error: &CliError, terminal: Terminal) -> ExitCode {
+    let details = error.details(terminal.colour && terminal.stderr);
+    let _ = writeln!(std::io::stderr().lock(), "{details}{error}");
     error.exit.into()
 }
 

@@ -27,7 +27,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Cluster,
-    read::{Reading, deployment, events, logs, nodes, pods, preflight, rollout_history, rollout_status, service, top},
+    read::{
+        Reading, deployment, events, logs, nodes, pods, preflight, rollout_history, rollout_status, service,
+        top,
+    },
 };
 
 /// Which cluster, and what may be done in it.

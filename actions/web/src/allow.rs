@@ -1,7 +1,7 @@
 //! Which servers may be reached. An address is compared as a parsed URL, the same one that the
 //! request is then sent to, so that no spelling of a host can mean two things.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use runbook_core::fault::Fault;
 use schemars::JsonSchema;
@@ -121,11 +121,43 @@ impl fmt::Display for Origin {
 
 /// Everything that one provider may reach.
 #[derive(Debug, Clone, Default)]
-pub struct Allow(Vec<Origin>);
+pub struct Allow {
+    origins: Vec<Origin>,
+    /// The servers that are not what they are called, and where they answer.
+    stand_ins: Vec<(Origin, SocketAddr)>,
+}
 
 impl Allow {
     pub fn new(origins: impl IntoIterator<Item = Origin>) -> Self {
-        Self(origins.into_iter().collect())
+        Self { origins: origins.into_iter().collect(), stand_ins: Vec::new() }
+    }
+
+    /// Also whatever the other list allows.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.origins.extend(other.origins);
+        self.stand_ins.extend(other.stand_ins);
+        self
+    }
+
+    /// Requests to this server go to that address: a simulated service keeps its name, which ends
+    /// up in plans, locks and the journal, wherever it listens this time.
+    #[must_use]
+    pub(crate) fn standing_in(mut self, origin: Origin, at: SocketAddr) -> Self {
+        self.stand_ins.push((origin, at));
+        self
+    }
+
+    /// Where a request to this URL is sent.
+    pub(crate) fn route(&self, url: &Url) -> Url {
+        let stand_in = self.stand_ins.iter().find(|(origin, _)| origin.covers(url));
+        let mut routed = url.clone();
+        if let Some((_, at)) = stand_in {
+            // What the list admits has a host, and so takes another one.
+            let _ = routed.set_ip_host(at.ip());
+            let _ = routed.set_port(Some(at.port()));
+        }
+        routed
     }
 
     /// Refuses what is not on the list, and credentials in the URL, which would end up wherever
@@ -135,7 +167,7 @@ impl Allow {
             return Err(Fault::denied("the URL holds a user name or password")
                 .hint("put credentials into a header, from a secret"));
         }
-        if self.0.iter().any(|origin| origin.covers(url)) {
+        if self.origins.iter().any(|origin| origin.covers(url)) {
             return Ok(());
         }
         let server =

@@ -139,7 +139,7 @@ impl Client {
         let transport = transport()?;
         self.access.admit(call.intent)?;
         let mut request = transport
-            .request(call.method.clone(), call.url.clone())
+            .request(call.method.clone(), self.allow.route(&call.url))
             .headers(call.headers.clone())
             .timeout(left);
         if let Some(body) = &call.body {

@@ -1,6 +1,6 @@
 //! The address of a service, as a configuration gives it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use crate::allow::{Allow, Origin};
 pub struct Endpoint {
     url: Url,
     origin: Origin,
+    /// Where it answers, where that is not what it is called.
+    at: Option<SocketAddr>,
 }
 
 /// Why a text is not the address of a service.
@@ -35,7 +37,18 @@ impl Endpoint {
 
     /// The server and nothing else.
     pub fn allow(&self) -> Allow {
-        Allow::new([self.origin.clone()])
+        let allow = Allow::new([self.origin.clone()]);
+        match self.at {
+            Some(at) => allow.standing_in(self.origin.clone(), at),
+            None => allow,
+        }
+    }
+
+    /// The same service, simulated at an address of this machine: its name stays, so that what is
+    /// planned by one process can be applied by another, where it listens elsewhere.
+    #[must_use]
+    pub fn simulated_at(self, at: SocketAddr) -> Self {
+        Self { at: Some(at), ..self }
     }
 
     /// The server's name and port, for the names of targets.
@@ -62,7 +75,7 @@ impl FromStr for Endpoint {
             return Err(NotAnEndpoint("it ends with a query or a fragment"));
         }
         let origin = Origin::of(&url).ok_or(NotAnEndpoint("it is neither `http` nor `https`"))?;
-        Ok(Self { url, origin })
+        Ok(Self { url, origin, at: None })
     }
 }
 

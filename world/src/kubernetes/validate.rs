@@ -22,12 +22,7 @@ pub(crate) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
         "Deployment" => deployment(old, new, &mut flaws)?,
         "HorizontalPodAutoscaler" => autoscaler(new, &mut flaws),
         "Service" => service(new, &mut flaws),
-        "PodDisruptionBudget" => {
-            if new["spec"].get("minAvailable").is_some() && new["spec"].get("maxUnavailable").is_some() {
-                let why = "minAvailable and maxUnavailable cannot be both set";
-                flaws.push(Flaw::invalid("spec", &new["spec"], why));
-            }
-        }
+        "PodDisruptionBudget" => budget(new, &mut flaws),
         _ => {}
     }
     if flaws.is_empty() { Ok(()) } else { Err(Failure::invalid(resource, name, &flaws)) }
@@ -143,6 +138,13 @@ fn autoscaler(new: &Value, flaws: &mut Vec<Flaw>) {
     } else if most < least {
         let why = "must be greater than or equal to `minReplicas`";
         flaws.push(Flaw::invalid("spec.maxReplicas", &json!(most), why));
+    }
+}
+
+fn budget(new: &Value, flaws: &mut Vec<Flaw>) {
+    let spec = &new["spec"];
+    if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
+        flaws.push(Flaw::invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
     }
 }
 

@@ -11,6 +11,7 @@ struct Kubectl {
 }
 
 /// A world and a kubectl for it; nothing where kubectl is not installed.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 async fn kubectl(scenario: &str) -> Option<Kubectl> {
     if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
         eprintln!("skipped: kubectl is not installed");

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{fits, headers_of, millis, shown_headers, shown_json, to_outputs, url_of};
+use super::{Base, fits, headers_of, millis, shown_headers, shown_json, to_outputs};
 use crate::{
     client::{Answer, Call, Client, Deadline},
     fault::obstacle,
@@ -27,7 +27,8 @@ const NAME: &str = "http.get";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
-    /// The address; its server must be on the environment's list.
+    /// The address; its server must be on the environment's list. One that begins with `/` is
+    /// below the environment's `http.base_url`.
     url: String,
     /// Headers of the request.
     #[serde(default)]
@@ -82,16 +83,17 @@ pub(super) fn spec() -> ActionSpec {
 pub(super) struct Get {
     spec: ActionSpec,
     client: Client,
+    base: Base,
 }
 
 impl Get {
-    pub fn new(client: Client) -> Self {
-        Self { spec: spec(), client }
+    pub fn new(client: Client, base: Base) -> Self {
+        Self { spec: spec(), client, base }
     }
 
     async fn ask(&self, cx: &Cx, input: &Input) -> Result<Answer, Fault> {
         let timeout = input.timeout.map_or(cx.timeout, |timeout| timeout.min(cx.timeout));
-        let mut call = Call::get(url_of(&input.url)?, Deadline::after(timeout));
+        let mut call = Call::get(self.base.url(&input.url)?, Deadline::after(timeout));
         call.headers = headers_of(&input.headers)?;
         call.shows_path = false;
         self.client.send(call).await

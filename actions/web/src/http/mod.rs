@@ -3,7 +3,7 @@
 mod get;
 mod request;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header};
 use runbook_contract::{
@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     allow::{Allow, Origin},
     client::{Answer, Client, LARGEST_TEXT, header_of},
+    endpoint::Endpoint,
 };
 
 /// What `http.get` and `http.request` may reach: nothing that is not listed.
@@ -27,12 +28,18 @@ pub struct Config {
     /// Servers: `https://api.example.com`, `https://*.example.com`, `http://127.0.0.1:8080`.
     #[serde(default)]
     pub allow: Vec<Origin>,
+    /// What a URL that begins with `/` is below, so that a runbook need not know where an
+    /// environment's services are. Its server may be reached without being listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Endpoint>,
 }
 
 /// The actions of one environment. Nothing is sent until one is called.
 pub fn actions(config: &Config, access: &Arc<Access>) -> Vec<Arc<dyn Action>> {
-    let client = Client::new(access, Allow::new(config.allow.iter().cloned()));
-    vec![Arc::new(get::Get::new(client.clone())), Arc::new(request::Request::new(client))]
+    let listed = Allow::new(config.allow.iter().cloned());
+    let allow = config.base_url.iter().fold(listed, |allow, base| allow.and(base.allow()));
+    let (client, base) = (Client::new(access, allow), Base(config.base_url.clone()));
+    vec![Arc::new(get::Get::new(client.clone(), base.clone())), Arc::new(request::Request::new(client, base))]
 }
 
 /// What the actions say of themselves.
@@ -59,6 +66,29 @@ const NOT_GIVEN: &[HeaderName] = &[
 
 /// Headers of an answer that are credentials.
 const NOT_SHOWN: &[HeaderName] = &[header::SET_COOKIE, header::AUTHORIZATION, header::PROXY_AUTHENTICATE];
+
+/// What URLs without a server are below.
+#[derive(Debug, Clone)]
+struct Base(Option<Endpoint>);
+
+impl Base {
+    /// The whole URL, as text: it may hold marks of secrets.
+    fn join<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Fault> {
+        if !text.starts_with('/') || text.starts_with("//") {
+            return Ok(Cow::Borrowed(text));
+        }
+        let base = self.0.as_ref().ok_or_else(|| {
+            Fault::permanent("`url` names no server, and the environment has no `http.base_url`")
+                .hint("write it like `https://api.example.com/health`, or set `http.base_url`")
+        })?;
+        Ok(Cow::Owned(format!("{}{text}", base.to_string().trim_end_matches('/'))))
+    }
+
+    /// Reads a URL, whole or below the base.
+    fn url(&self, text: &str) -> Result<Url, Fault> {
+        url_of(&self.join(text)?)
+    }
+}
 
 /// Reads a URL of a runbook. The message never repeats it, for it may hold a secret.
 fn url_of(text: &str) -> Result<Url, Fault> {

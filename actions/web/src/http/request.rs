@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{headers_of, millis, shown_json, to_outputs, url_of};
+use super::{Base, headers_of, millis, shown_json, to_outputs, url_of};
 use crate::{
     client::{Call, Client, Deadline},
     endpoint::host_of,
@@ -170,17 +170,18 @@ impl Input {
 pub(super) struct Request {
     spec: ActionSpec,
     client: Client,
+    base: Base,
 }
 
 impl Request {
-    pub fn new(client: Client) -> Self {
-        Self { spec: spec(), client }
+    pub fn new(client: Client, base: Base) -> Self {
+        Self { spec: spec(), client, base }
     }
 
     /// The value that the request is about, as it is now; null where nothing is there.
     async fn look(&self, input: &Input, look: &Look, deadline: Deadline) -> Result<Value, Fault> {
         let path = JsonPath::parse(&look.json_path)?;
-        let mut call = Call::get(url_of(&look.url)?, deadline);
+        let mut call = Call::get(self.base.url(&look.url)?, deadline);
         call.headers = headers_of(look.headers.as_ref().unwrap_or(&input.headers))?;
         call.headers.remove(header::CONTENT_TYPE);
         call.shows_path = false;
@@ -199,7 +200,8 @@ impl Request {
 
     /// The change that an input is, on what was seen.
     fn change(&self, input: &Input, before: Value, after: Value) -> Result<Change, Fault> {
-        let url = url_of(&input.url)?;
+        let whole = self.base.join(&input.url)?;
+        let url = url_of(&whole)?;
         self.client.admit(&url)?;
         let body = input.body.clone().unwrap_or_default();
         if body.to_string().len() > LARGEST_BODY {
@@ -229,7 +231,7 @@ impl Request {
             after,
             request: change::Request {
                 method: method.to_string(),
-                url: input.url.clone(),
+                url: whole.into_owned(),
                 body,
                 content_type: None,
             },
@@ -373,7 +375,7 @@ impl Action for Request {
         let input: Input = schema::read(NAME, input)?;
         let undo = input.undo.as_ref().map(|undo| undo.url.as_str());
         for url in std::iter::once(input.url.as_str()).chain(undo) {
-            if let Err(fault) = url_of(url).and_then(|url| self.client.admit(&url)) {
+            if let Err(fault) = self.base.url(url).and_then(|url| self.client.admit(&url)) {
                 return Ok(vec![obstacle(fault)]);
             }
         }
