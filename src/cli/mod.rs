@@ -5,6 +5,7 @@ mod answer;
 mod apply;
 mod approvals;
 mod approve;
+mod ask;
 mod bench;
 mod cancel;
 mod check;
@@ -13,11 +14,13 @@ mod describe;
 mod fields;
 mod init;
 mod list;
+mod live;
 mod man;
 mod moment;
 mod paint;
 mod permissions;
 mod preflight;
+mod question;
 mod reading;
 mod reject;
 mod resume;
@@ -142,8 +145,12 @@ impl App {
     /// Says something to the person, on stderr, unless they asked for silence.
     pub fn say(&self, text: &str) {
         if !self.global.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            self.insist(text);
         }
+    }
+    /// The same to those who asked for silence: without this nothing would go on.
+    pub fn insist(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 }
 
