@@ -22,6 +22,8 @@ use crate::{
 
 use self::{book::Book, index::Index};
 
+pub use self::actions::effect_of;
+
 /// The most items that a `for_each` may go over.
 pub const MAX_ITEMS: usize = 100;
 

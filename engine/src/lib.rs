@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod mask;
 mod perform;
+mod pipe;
 mod tip;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -111,7 +112,7 @@ impl Engine {
                     tip.catch_up(self.journal.as_ref()).await?;
                 }
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(tip.run),
+                Ok(()) => return Ok(tip.run),
             }
         }
         Err(EngineError::Busy(run))
@@ -192,7 +193,7 @@ impl Engine {
                 if state.ended {
                     return None;
                 }
-                match state.journal.changed(state.mark).await {
+                match state.journal.changed(run, state.after, state.mark).await {
                     Ok(mark) => state.mark = mark,
                     Err(error) => return Some((Err(error.into()), Following { ended: true, ..state })),
                 }

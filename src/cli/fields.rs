@@ -23,8 +23,13 @@ pub fn fields(schema: &Value) -> Vec<Field> {
 }
 
 fn collect(prefix: &str, schema: &Value, depth: usize, found: &mut Vec<Field>) {
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, field) in properties {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -66,12 +71,12 @@ pub fn kind(schema: &Value) -> String {
 }
 
 fn named(name: &str, schema: &Value) -> String {
-    let of = |key: &str| schema.get(key).filter(|inner| inner.is_object()).map(kind).filter(|kind| kind != "any");
+    let of =
+        |key: &str| schema.get(key).filter(|inner| inner.is_object()).map(kind).filter(|kind| kind != "any");
     match name {
         "array" => of("items").map_or_else(|| "list".to_owned(), |items| format!("list of {items}")),
-        "object" => {
-            of("additionalProperties").map_or_else(|| "object".to_owned(), |values| format!("map of {values}"))
-        }
+        "object" => of("additionalProperties")
+            .map_or_else(|| "object".to_owned(), |values| format!("map of {values}")),
         other => format!("{other}{}", bounds(schema)),
     }
 }

@@ -33,7 +33,8 @@ impl Table {
     }
     /// Adds a row; an empty cell is shown as a dash, so that columns can be cut by scripts.
     pub fn row<const COLUMNS: usize>(&mut self, cells: [Cell; COLUMNS]) {
-        let dash = |cell: Cell| if cell.text.is_empty() { Cell { text: "-".to_owned(), ..cell } } else { cell };
+        let dash =
+            |cell: Cell| if cell.text.is_empty() { Cell { text: "-".to_owned(), ..cell } } else { cell };
         self.rows.push(cells.into_iter().map(dash).collect());
     }
     pub fn is_empty(&self) -> bool {
