@@ -20,7 +20,10 @@ use crate::{
     spec::{ActionSpec, Effect},
 };
 
-use self::{book::Book, index::Index};
+use self::{
+    book::Book,
+    index::{Index, Indexed},
+};
 
 /// The most items that a `for_each` may go over.
 pub const MAX_ITEMS: usize = 100;
@@ -115,12 +118,14 @@ impl<'a> Checker<'a> {
         self.check_top_texts();
         self.check_escalation();
         self.check_steady_state();
-        self.check_ids();
+        let places: Vec<Indexed<'a>> = self.index.all().collect();
+        self.check_ids(&places);
         self.check_needs();
-        for place in self.index.all() {
-            self.check_step(place);
+        for place in &places {
+            self.check_step(*place);
         }
-        self.check_recursion();
+
+        self.check_recursion(&places);
     }
 
     fn say(&mut self, code: Code, span: std::ops::Range<usize>, message: impl Into<String>) -> &mut Finding {

@@ -1,6 +1,6 @@
 //! Names in expressions: every one must exist where the expression stands.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -31,25 +31,32 @@ const RUN_OUTPUTS: [&str; 2] = ["recovered", "status"];
 #[derive(Debug, Clone, Default)]
 pub struct Scope<'a> {
     /// Whether there is a run: everything but triggers.
-    pub in_run: bool,
-    /// The ids of the steps that have settled.
-    pub steps: BTreeSet<&'a str>,
-    pub item: bool,
-    pub secrets: bool,
+    in_run: bool,
+    /// The step that the expression belongs to: those that settle before it can be named.
+    here: Option<Indexed<'a>>,
+    /// Whether that step itself, or the options of that ladder, have run as well.
+    after: bool,
+    item: bool,
+    secrets: bool,
     /// The check whose outputs are names of their own.
-    pub outputs: Option<&'a ActionSpec>,
+    outputs: Option<&'a ActionSpec>,
     /// Whether there are outputs that cannot be told, so that every name may exist.
-    pub anything: bool,
-    /// The step whose expression it is, for messages.
-    pub own: Option<&'a str>,
+    anything: bool,
 }
 
 impl<'a> Scope<'a> {
+    /// Before there is a run: in a trigger.
+    pub fn alert() -> Self {
+        Self::default()
+    }
     pub fn run() -> Self {
         Self { in_run: true, ..Self::default() }
     }
-    pub fn with_steps(mut self, steps: BTreeSet<&'a str>) -> Self {
-        self.steps = steps;
+    pub fn before(here: &Indexed<'a>) -> Self {
+        Self { here: Some(*here), ..Self::run() }
+    }
+    pub fn after(mut self) -> Self {
+        self.after = true;
         self
     }
     pub fn with_item(mut self, item: bool) -> Self {
@@ -238,7 +245,7 @@ impl<'a> Checker<'a> {
             };
             return Some(Wrong::new(Code::UnknownName, message, hint));
         };
-        if !scope.steps.contains(id) {
+        if !self.has_settled(&indexed, scope) {
             return Some(self.not_upstream(id, &indexed, scope));
         }
         let (field, rest) = rest.split_first()?;
@@ -266,12 +273,22 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn has_settled(&self, indexed: &Indexed<'a>, scope: &Scope<'a>) -> bool {
+        let Some(here) = &scope.here else { return false };
+        let is_own = indexed.id() == here.id() && indexed.part == here.part;
+        let is_own_option = !here.is_option() && indexed.is_option() && indexed.position == here.position;
+        (scope.after && indexed.part == here.part && (is_own || is_own_option))
+            || self.index.is_before(indexed, here)
+    }
+
     fn not_upstream(&self, id: &str, indexed: &Indexed<'a>, scope: &Scope<'a>) -> Wrong {
-        let (message, hint) = if scope.own == Some(id) {
+        let (message, hint) = if scope.here.is_some_and(|here| here.id() == id) {
             (
                 "a step cannot refer to itself".to_owned(),
                 "its outputs are plain names in `expect` and `until`",
             )
+        } else if scope.here.is_none() {
+            (format!("`{id}` may not have run when this is looked at"), "the steady state stands by itself")
         } else if indexed.ladder.is_some() {
             (format!("the option `{id}` need not have been tried by then"), "let this step need the ladder")
         } else {
@@ -359,11 +376,7 @@ impl<'a> Checker<'a> {
         }
         let Ok(parts) = expression::parts(text) else { return Some(Filled::Anything) };
         let [Part::Expression(source, _)] = parts.as_slice() else { return Some(Filled::Type("string")) };
-        let Ok(references) = expression::references(source) else { return Some(Filled::Anything) };
-        let path = match references.as_slice() {
-            [path] if path.join(".") == source.trim() => path,
-            _ => return Some(Filled::Anything),
-        };
+        let Some(path) = expression::plain_path(source) else { return Some(Filled::Anything) };
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         let declared = match parts.as_slice() {
             ["inputs", name] => self.runbook.inputs.get(*name).map(|input| inputs::type_name(input.kind)),

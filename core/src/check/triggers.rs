@@ -17,7 +17,7 @@ impl<'a> Checker<'a> {
         let nodes: &'a [Node] = self.tree.get("triggers").map(Node::items).unwrap_or_default();
         for (trigger, node) in self.runbook.triggers.iter().zip(nodes) {
             // An alert is all there is before a run.
-            let scope = Scope::default();
+            let scope = Scope::alert();
             if let Some(when) = node.get("when") {
                 self.check_verdict(when, &scope);
             }

@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use regex::Regex;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     duration::Duration,
     finding::Code,
+    inputs,
     parse::tree::{Content, Entry, Node},
     suggest,
 };
@@ -84,8 +86,7 @@ pub struct Report {
 
 /// Validates `node`, called `name` in messages. `fill` is for places where `${{ }}` is filled in.
 pub fn validate(schema: &Value, node: &Node, name: &str, fill: Option<Fill<'_>>) -> Report {
-    let validator =
-        Validator { root: schema, fill, report: RefCell::default(), patterns: RefCell::default() };
+    let validator = Validator { root: schema, fill, report: RefCell::default() };
     validator.check(schema, node, &format!("`{name}`"));
     validator.report.into_inner()
 }
@@ -133,7 +134,6 @@ struct Validator<'a> {
     root: &'a Value,
     fill: Option<Fill<'a>>,
     report: RefCell<Report>,
-    patterns: RefCell<BTreeMap<String, Option<Regex>>>,
 }
 
 impl Validator<'_> {
@@ -258,7 +258,7 @@ impl Validator<'_> {
         let Some(pattern) = fields.get("pattern").and_then(Value::as_str) else { return true };
         if pattern == Duration::PATTERN {
             return match text.parse::<Duration>() {
-                Ok(_) if self.matches(pattern, text) => true,
+                Ok(_) if matches(pattern, text) => true,
                 _ => {
                     let message = format!("cannot be `{}`", shorten(text));
                     self.say(ProblemKind::BadDuration, node, subject, &message);
@@ -267,7 +267,7 @@ impl Validator<'_> {
                 }
             };
         }
-        self.matches(pattern, text) || {
+        matches(pattern, text) || {
             let message = format!("cannot be `{}`", shorten(text));
             self.say(ProblemKind::PatternMismatch, node, subject, &message);
             self.hint(match fields.get("description").and_then(Value::as_str) {
@@ -364,7 +364,7 @@ impl Validator<'_> {
         let Some(pattern) = names.and_then(|names| names.get("pattern")).and_then(Value::as_str) else {
             return true;
         };
-        self.matches(pattern, &entry.key) || {
+        matches(pattern, &entry.key) || {
             let message = format!("`{}` is no name that expressions can use", shorten(&entry.key));
             self.push(ProblemKind::PatternMismatch, entry.key_span.clone(), message);
             self.hint(format!("a name matches {pattern}"));
@@ -417,13 +417,6 @@ impl Validator<'_> {
         false
     }
 
-    fn matches(&self, pattern: &str, text: &str) -> bool {
-        let mut patterns = self.patterns.borrow_mut();
-        let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
-        // Patterns come from our own types; one that does not compile would refuse everything.
-        compiled.as_ref().is_none_or(|compiled| compiled.is_match(text))
-    }
-
     fn say(&self, kind: ProblemKind, node: &Node, subject: &str, what: &str) -> bool {
         self.push(kind, node.caret(), format!("{subject} {what}"));
         false
@@ -440,6 +433,27 @@ impl Validator<'_> {
     fn drop(&self, node: &Node) {
         self.report.borrow_mut().dropped.insert(node.id);
     }
+}
+
+/// Compiling a pattern takes longer than checking a file with it, so compiled ones are kept: those
+/// of our own types, and a few more.
+fn matches(pattern: &str, text: &str) -> bool {
+    const KEPT: usize = 64;
+    static COMPILED: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut kept = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = match kept.get(pattern) {
+        Some(compiled) => compiled.clone(),
+        None => {
+            let compiled = inputs::compile(pattern).ok();
+            if kept.len() < KEPT {
+                kept.insert(pattern.to_owned(), compiled.clone());
+            }
+            compiled
+        }
+    };
+    drop(kept);
+    // A pattern that does not compile has a finding of its own.
+    compiled.is_none_or(|compiled| compiled.is_match(text))
 }
 
 /// Follows references inside the schema.
