@@ -8,6 +8,7 @@ mod inputs;
 mod names;
 mod order;
 mod people;
+mod scope;
 mod steps;
 mod triggers;
 

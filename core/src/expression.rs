@@ -10,6 +10,7 @@ mod names;
 mod quantity;
 mod scan;
 mod template;
+mod token;
 
 use std::{fmt, ops::Range};
 

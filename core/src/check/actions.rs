@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Checker, Floor, index::Indexed, names::Scope, names::did_you_mean};
+use super::{
+    Checker, Floor,
+    index::Indexed,
+    scope::{Scope, did_you_mean},
+};
 use crate::{
     expression,
     finding::Code,

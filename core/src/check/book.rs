@@ -9,7 +9,7 @@ use super::{
     Catalog, Checker,
     actions::derived_effect,
     index::{Index, Indexed},
-    names::{Scope, did_you_mean},
+    scope::{Scope, did_you_mean},
 };
 use crate::{
     finding::Code,

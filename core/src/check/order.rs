@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Checker,
     index::{Indexed, Part},
-    names::did_you_mean,
+    scope::did_you_mean,
 };
 use crate::{finding::Code, graph, parse::tree::Node, runbook::Step};
 

@@ -3,7 +3,7 @@
 use super::{
     Checker, MAX_ITEMS,
     index::{Indexed, Part},
-    names::Scope,
+    scope::Scope,
 };
 use crate::{
     duration::Duration,
