@@ -3,12 +3,17 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    mem::replace,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use sqlx::{ConnectOptions as _, Connection as _, Error, SqliteConnection};
-use tokio::time::sleep;
+use rusqlite::{Connection, Error};
+use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{connect, fault::Fault, place::Place};
 use crate::{JournalError, Mark, bell::Bell};
@@ -22,18 +27,15 @@ pub(super) struct Watch(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     place: Place,
+    /// Whether this process writes the database too: then SQLite is asked. A connection that reads a
+    /// database without its log does not see what others do; there the files are looked at.
+    writable: bool,
     bell: Arc<Bell>,
-    over: Over,
     waiting: Mutex<Waiting>,
+    open: AtomicBool,
     /// Opened when somebody waits for the first time, and then kept: what it has seen last is what
     /// tells whether there is anything new.
-    eye: tokio::sync::Mutex<Option<Eye>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Over {
-    Connection,
-    Files,
+    eye: Mutex<Option<Eye>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,25 +45,25 @@ struct Waiting {
 }
 
 impl Watch {
-    /// Asks SQLite, by a connection of its own.
-    pub(super) fn over_connection(place: Place, bell: Arc<Bell>) -> Self {
-        Self::over(Over::Connection, place, bell)
-    }
-
-    /// Looks at the files, for a database that this user cannot write: a connection that reads one
-    /// without its log does not see what others do.
-    pub(super) fn over_files(place: Place, bell: Arc<Bell>) -> Self {
-        Self::over(Over::Files, place, bell)
-    }
-
-    fn over(over: Over, place: Place, bell: Arc<Bell>) -> Self {
-        Self(Arc::new(Shared { place, bell, over, waiting: Mutex::default(), eye: Default::default() }))
+    pub(super) fn new(place: Place, writable: bool, bell: Arc<Bell>) -> Self {
+        Self(Arc::new(Shared {
+            place,
+            writable,
+            bell,
+            waiting: Mutex::default(),
+            open: AtomicBool::new(false),
+            eye: Mutex::default(),
+        }))
     }
 
     pub(super) async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
         // A mark that is given out must come after the first look, or an append between the two
         // would never be noticed.
-        self.0.open().await.map_err(|error| Fault::of(&error, &self.0.place).at(&self.0.place))?;
+        if !self.0.open.load(Ordering::Acquire) {
+            let shared = Arc::clone(&self.0);
+            let opened = spawn_blocking(move || shared.look()).await;
+            opened.unwrap_or_else(|_| Err(Fault::closed())).map_err(|fault| fault.at(&self.0.place))?;
+        }
         let now = self.0.bell.mark();
         if now != since {
             return Ok(now);
@@ -70,63 +72,57 @@ impl Watch {
         Ok(self.0.bell.rung(since).await)
     }
 
-    pub(super) async fn close(&self) {
-        if let Some(Eye::Connection { conn, .. }) = self.0.eye.lock().await.take() {
-            // Nothing was written with it, so that nothing can be lost.
-            let _ = conn.close().await;
-        }
+    pub(super) fn close(&self) {
+        self.0.open.store(false, Ordering::Release);
+        held(&self.0.eye).take();
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn open(&self) -> Result<(), Error> {
-        let mut eye = self.eye.lock().await;
-        if eye.is_none() {
-            *eye = Some(Eye::open(self.over, &self.place).await?);
-            // There is no telling what went by while it was closed.
-            self.bell.ring();
-        }
-        Ok(())
-    }
-
-    async fn look(&self) {
-        let mut eye = self.eye.lock().await;
+    /// Rings if others have appended since the last look, or may have.
+    fn look(&self) -> Result<(), Fault> {
+        let mut eye = held(&self.eye);
         let seen = match eye.as_mut() {
-            Some(open) => open.sees_more(&self.place).await,
-            None => Eye::open(self.over, &self.place).await.map(|opened| {
+            Some(open) => open.sees_more(&self.place),
+            None => Eye::open(self.writable, &self.place).map(|opened| {
                 *eye = Some(opened);
+                // There is no telling what went by while it was closed.
                 true
             }),
         };
-        match seen {
-            Ok(false) => {}
-            Ok(true) => self.bell.ring(),
-            Err(error) => {
-                // Whoever waits looks for itself, and meets the error if it lasts.
-                tracing::debug!(%error, "cannot see whether others have appended");
-                *eye = None;
-                self.bell.ring();
-            }
+        self.open.store(seen.is_ok(), Ordering::Release);
+        if seen.is_err() {
+            *eye = None;
         }
+        // After an error too: whoever waits then looks for itself, and meets the error if it lasts.
+        if *seen.as_ref().unwrap_or(&true) {
+            self.bell.ring();
+        }
+        seen.map(|_| ()).map_err(|error| Fault::of(&error, &self.place))
     }
 
     /// Looks for as long as somebody waits.
     async fn keep_looking(self: Arc<Self>) {
-        let _ended = Ended(&self);
+        let mut ended = Ended(Some(&self));
         loop {
-            self.look().await;
+            let shared = Arc::clone(&self);
+            if let Ok(Err(fault)) = spawn_blocking(move || shared.look()).await {
+                tracing::debug!(?fault, "cannot see whether others have appended");
+            }
             sleep(INTERVAL).await;
-            let mut waiting = self.waiting();
+            let mut waiting = held(&self.waiting);
             if waiting.count == 0 {
                 waiting.looking = false;
+                ended.0 = None;
                 return;
             }
         }
     }
+}
+
+/// Nothing panics while it holds one of these, so what a poisoned one guards is whole.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One who waits. However the wait ends, it is counted out.
@@ -134,7 +130,7 @@ struct Wait<'a>(&'a Shared);
 
 impl<'a> Wait<'a> {
     fn begin(shared: &'a Arc<Shared>) -> Self {
-        let mut waiting = shared.waiting();
+        let mut waiting = held(&shared.waiting);
         waiting.count += 1;
         if !waiting.looking {
             waiting.looking = true;
@@ -146,48 +142,48 @@ impl<'a> Wait<'a> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.0.waiting().count -= 1;
+        held(&self.0.waiting).count -= 1;
     }
 }
 
 /// Lets the next who waits start anew, should the task that looks be ended from outside.
-struct Ended<'a>(&'a Shared);
+struct Ended<'a>(Option<&'a Shared>);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.waiting().looking = false;
+        if let Some(shared) = self.0 {
+            held(&shared.waiting).looking = false;
+        }
     }
 }
 
 #[derive(Debug)]
 enum Eye {
-    Connection { conn: SqliteConnection, version: i64 },
+    Connection { conn: Connection, version: i64 },
     Files { seen: Signature, settled: bool },
 }
 
 impl Eye {
-    async fn open(over: Over, place: &Place) -> Result<Self, Error> {
-        match over {
-            Over::Connection => {
-                let mut conn = connect::options(place).read_only(true).connect().await?;
-                let version = data_version(&mut conn).await?;
-                Ok(Self::Connection { conn, version })
-            }
-            Over::Files => Ok(Self::Files { seen: Signature::of(place), settled: false }),
+    fn open(writable: bool, place: &Place) -> Result<Self, Error> {
+        if !writable {
+            return Ok(Self::Files { seen: Signature::of(place), settled: false });
         }
+        let conn = connect::readable(place)?;
+        let version = data_version(&conn)?;
+        Ok(Self::Connection { conn, version })
     }
 
-    async fn sees_more(&mut self, place: &Place) -> Result<bool, Error> {
+    fn sees_more(&mut self, place: &Place) -> Result<bool, Error> {
         match self {
             Self::Connection { conn, version } => {
-                let before = std::mem::replace(version, data_version(conn).await?);
+                let before = replace(version, data_version(conn)?);
                 Ok(before != *version)
             }
             Self::Files { seen, settled } => {
-                let before = std::mem::replace(seen, Signature::of(place));
+                let before = replace(seen, Signature::of(place));
                 // Two writes within one tick of the file system's clock look like one: what has
                 // just been written is looked at once more.
-                let was_settled = std::mem::replace(settled, seen.is_settled());
+                let was_settled = replace(settled, seen.is_settled());
                 Ok(before != *seen || !was_settled)
             }
         }
@@ -195,8 +191,8 @@ impl Eye {
 }
 
 /// Differs from the last answer of the same connection if another connection has committed since.
-async fn data_version(conn: &mut SqliteConnection) -> Result<i64, Error> {
-    sqlx::query_scalar("PRAGMA data_version").fetch_one(conn).await
+fn data_version(conn: &Connection) -> Result<i64, Error> {
+    conn.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -204,7 +200,7 @@ struct Signature([Option<(u64, SystemTime)>; 2]);
 
 impl Signature {
     fn of(place: &Place) -> Self {
-        let look = |path: &std::path::Path| {
+        let look = |path: &Path| {
             let found = fs::metadata(path).ok()?;
             Some((found.len(), found.modified().ok()?))
         };
