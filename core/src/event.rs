@@ -268,8 +268,14 @@ pub enum Body {
         answer: Answer,
     },
 
+    /// The changes of a run, or of one runbook that it entered, are taken back, in this order.
     UndoStarted {
+        frame: String,
         steps: Vec<String>,
+    },
+    /// The steps that always run come now.
+    FinallyStarted {
+        frame: String,
     },
     StepEnded {
         step: String,
@@ -289,6 +295,22 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether a driver waits until this is on disk before it does anything else: a change that is
+    /// about to be made, a question that people are about to see, an end. All else is journaled
+    /// while the driver reads on; a crash loses at most what can be read again, or looked up.
+    pub fn must_be_kept_first(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCreated(_)
+                | Self::RunEnded { .. }
+                | Self::ApplyStarted { .. }
+                | Self::ApplyReturned { .. }
+                | Self::ApprovalRequested { .. }
+                | Self::Asked { .. }
+                | Self::DoubtRaised { .. }
+        )
+    }
+
     /// The path of the step that this is about.
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -298,7 +320,8 @@ impl Body {
             | Self::UndoRequested { .. }
             | Self::RunEscalated { .. }
             | Self::RunEnded { .. }
-            | Self::UndoStarted { .. } => None,
+            | Self::UndoStarted { .. }
+            | Self::FinallyStarted { .. } => None,
             Self::StepStarted { step, .. }
             | Self::Entered { step, .. }
             | Self::ItemsListed { step, .. }

@@ -36,7 +36,7 @@ use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::
 pub struct Sqlite {
     place: Place,
     /// None where the database may only be read.
-    writer: Option<Writer>,
+    writer: Option<Arc<Writer>>,
     reader: Reader,
     watch: Watch,
     durability: String,
@@ -76,10 +76,11 @@ impl Sqlite {
             .identity()
             .and_then(|identity| Writer::start(place.clone(), conn, identity, Arc::clone(&bell)))
             .map_err(|error| Fault::of_io(&error).at(&place))?;
+        let writer = Arc::new(writer);
         Ok(Self {
-            writer: Some(writer),
+            writer: Some(Arc::clone(&writer)),
             reader: Reader::new(place.clone(), true),
-            watch: Watch::new(place.clone(), true, bell),
+            watch: Watch::over_writer(writer, bell),
             place,
             durability,
         })
@@ -92,7 +93,7 @@ impl Sqlite {
         Ok(Self {
             writer: None,
             reader: Reader::new(place.clone(), false),
-            watch: Watch::new(place.clone(), false, Arc::default()),
+            watch: Watch::over_files(place.clone(), Arc::default()),
             place,
             durability: "sqlite, read-only".to_owned(),
         })
@@ -102,7 +103,6 @@ impl Sqlite {
     /// main one. Whatever is asked afterwards fails. A process that ends without this loses nothing.
     pub async fn close(&self) {
         self.reader.close().await;
-        self.watch.close();
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
@@ -135,8 +135,8 @@ impl Journal for Sqlite {
         self.reader.runs(query).await
     }
 
-    async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
-        self.watch.changed(since).await
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
+        Ok(self.watch.changed(run, after, since).await)
     }
 
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {

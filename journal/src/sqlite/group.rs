@@ -68,6 +68,11 @@ pub(super) fn commit(conn: &mut Connection, asked: &[Asked]) -> Result<Committed
     Ok(Committed { answers, sync: began.elapsed() })
 }
 
+/// Differs from the last answer of the same connection if another connection has committed since.
+pub(super) fn data_version(conn: &Connection) -> Result<i64, Error> {
+    conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 fn append(transaction: &Transaction<'_>, entry: &Append) -> Result<Result<(), JournalError>, Error> {
     let batch = &entry.batch;
     let head = transaction

@@ -5,18 +5,15 @@ use std::{
     fs,
     mem::replace,
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use rusqlite::{Connection, Error};
+use runbook_core::event::RunId;
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::{connect, fault::Fault, place::Place};
-use crate::{JournalError, Mark, bell::Bell};
+use super::{fault::Fault, place::Place, writer::Writer};
+use crate::{Mark, bell::Bell};
 
 /// How late an append of another process may be noticed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -26,16 +23,18 @@ pub(super) struct Watch(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    place: Place,
-    /// Whether this process writes the database too: then SQLite is asked. A connection that reads a
-    /// database without its log does not see what others do; there the files are looked at.
-    writable: bool,
     bell: Arc<Bell>,
+    eye: Eye,
     waiting: Mutex<Waiting>,
-    open: AtomicBool,
-    /// Opened when somebody waits for the first time, and then kept: what it has seen last is what
-    /// tells whether there is anything new.
-    eye: Mutex<Option<Eye>>,
+}
+
+#[derive(Debug)]
+enum Eye {
+    /// The writer's connection knows what others have committed from what it has committed itself.
+    Writer(Arc<Writer>),
+    /// For a database that this process does not write: a connection that reads one without its log
+    /// does not see what others do.
+    Files(Mutex<Files>),
 }
 
 #[derive(Debug, Default)]
@@ -45,69 +44,36 @@ struct Waiting {
 }
 
 impl Watch {
-    pub(super) fn new(place: Place, writable: bool, bell: Arc<Bell>) -> Self {
-        Self(Arc::new(Shared {
-            place,
-            writable,
-            bell,
-            waiting: Mutex::default(),
-            open: AtomicBool::new(false),
-            eye: Mutex::default(),
-        }))
+    pub(super) fn over_writer(writer: Arc<Writer>, bell: Arc<Bell>) -> Self {
+        Self::over(Eye::Writer(writer), bell)
     }
 
-    pub(super) async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
-        // A mark that is given out must come after the first look, or an append between the two
-        // would never be noticed.
-        if !self.0.open.load(Ordering::Acquire) {
-            let shared = Arc::clone(&self.0);
-            let opened = spawn_blocking(move || shared.look()).await;
-            opened.unwrap_or_else(|_| Err(Fault::closed())).map_err(|fault| fault.at(&self.0.place))?;
-        }
-        let now = self.0.bell.mark();
-        if now != since {
-            return Ok(now);
+    pub(super) fn over_files(place: Place, bell: Arc<Bell>) -> Self {
+        Self::over(Eye::Files(Mutex::new(Files::of(place))), bell)
+    }
+
+    fn over(eye: Eye, bell: Arc<Bell>) -> Self {
+        Self(Arc::new(Shared { bell, eye, waiting: Mutex::default() }))
+    }
+
+    pub(super) async fn changed(&self, run: RunId, after: u64, since: Mark) -> Mark {
+        if let Some(now) = self.0.bell.heard(run, after, since) {
+            return now;
         }
         let _wait = Wait::begin(&self.0);
-        Ok(self.0.bell.rung(since).await)
-    }
-
-    pub(super) fn close(&self) {
-        self.0.open.store(false, Ordering::Release);
-        held(&self.0.eye).take();
+        self.0.bell.rung(run, after, since).await
     }
 }
 
 impl Shared {
-    /// Rings if others have appended since the last look, or may have.
-    fn look(&self) -> Result<(), Fault> {
-        let mut eye = held(&self.eye);
-        let seen = match eye.as_mut() {
-            Some(open) => open.sees_more(&self.place),
-            None => Eye::open(self.writable, &self.place).map(|opened| {
-                *eye = Some(opened);
-                // There is no telling what went by while it was closed.
-                true
-            }),
-        };
-        self.open.store(seen.is_ok(), Ordering::Release);
-        if seen.is_err() {
-            *eye = None;
-        }
-        // After an error too: whoever waits then looks for itself, and meets the error if it lasts.
-        if *seen.as_ref().unwrap_or(&true) {
-            self.bell.ring();
-        }
-        seen.map(|_| ()).map_err(|error| Fault::of(&error, &self.place))
-    }
-
     /// Looks for as long as somebody waits.
     async fn keep_looking(self: Arc<Self>) {
         let mut ended = Ended(Some(&self));
         loop {
-            let shared = Arc::clone(&self);
-            if let Ok(Err(fault)) = spawn_blocking(move || shared.look()).await {
+            if let Err(fault) = Self::look(&self).await {
                 tracing::debug!(?fault, "cannot see whether others have appended");
+                // Whoever waits looks for itself, and meets the error if it lasts.
+                self.bell.ring();
             }
             sleep(INTERVAL).await;
             let mut waiting = held(&self.waiting);
@@ -116,6 +82,25 @@ impl Shared {
                 ended.0 = None;
                 return;
             }
+        }
+    }
+
+    /// Rings if others have appended since the last look, or may have.
+    async fn look(shared: &Arc<Self>) -> Result<(), Fault> {
+        match &shared.eye {
+            Eye::Writer(writer) => writer.look().await,
+            Eye::Files(_) => {
+                let shared = Arc::clone(shared);
+                spawn_blocking(move || shared.look_at_files()).await.map_err(|_| Fault::closed())
+            }
+        }
+    }
+
+    fn look_at_files(&self) {
+        if let Eye::Files(files) = &self.eye
+            && held(files).have_changed()
+        {
+            self.bell.ring();
         }
     }
 }
@@ -157,44 +142,30 @@ impl Drop for Ended<'_> {
     }
 }
 
+/// What the files of a database looked like last.
 #[derive(Debug)]
-enum Eye {
-    Connection { conn: Connection, version: i64 },
-    Files { seen: Signature, settled: bool },
+struct Files {
+    place: Place,
+    seen: Signature,
+    /// Whether that look came long enough after the last write to tell it from the next.
+    settled: bool,
 }
 
-impl Eye {
-    fn open(writable: bool, place: &Place) -> Result<Self, Error> {
-        if !writable {
-            return Ok(Self::Files { seen: Signature::of(place), settled: false });
-        }
-        let conn = connect::readable(place)?;
-        let version = data_version(&conn)?;
-        Ok(Self::Connection { conn, version })
+impl Files {
+    fn of(place: Place) -> Self {
+        Self { seen: Signature::of(&place), settled: false, place }
     }
 
-    fn sees_more(&mut self, place: &Place) -> Result<bool, Error> {
-        match self {
-            Self::Connection { conn, version } => {
-                let before = replace(version, data_version(conn)?);
-                Ok(before != *version)
-            }
-            Self::Files { seen, settled } => {
-                let before = replace(seen, Signature::of(place));
-                // Two writes within one tick of the file system's clock look like one: what has
-                // just been written is looked at once more.
-                let was_settled = replace(settled, seen.is_settled());
-                Ok(before != *seen || !was_settled)
-            }
-        }
+    /// Two writes within one tick of the file system's clock look like one: what has just been
+    /// written counts as changed once more.
+    fn have_changed(&mut self) -> bool {
+        let before = replace(&mut self.seen, Signature::of(&self.place));
+        let was_settled = replace(&mut self.settled, self.seen.is_settled());
+        before != self.seen || !was_settled
     }
 }
 
-/// Differs from the last answer of the same connection if another connection has committed since.
-fn data_version(conn: &Connection) -> Result<i64, Error> {
-    conn.pragma_query_value(None, "data_version", |row| row.get(0))
-}
-
+/// Length and time of the main file and of its log.
 #[derive(Debug, PartialEq, Eq)]
 struct Signature([Option<(u64, SystemTime)>; 2]);
 

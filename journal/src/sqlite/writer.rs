@@ -90,6 +90,7 @@ struct Caller {
 #[derive(Debug)]
 enum Message {
     Caller(Caller),
+    Look(oneshot::Sender<Result<(), Fault>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -109,7 +110,8 @@ impl Writer {
         bell: Arc<Bell>,
     ) -> io::Result<Self> {
         let (inbox, messages) = channel();
-        let desk = Desk { conn: Some(conn), place: place.clone(), identity, bell };
+        let seen = group::data_version(&conn).ok();
+        let desk = Desk { conn: Some(conn), seen, place: place.clone(), identity, bell };
         let queue = Queue { messages, pace: Pace::default(), closing: None };
         thread::Builder::new().name("journal".to_owned()).spawn(|| queue.serve(desk))?;
         Ok(Self { place, room: Arc::new(Semaphore::new(WAITING)), inbox })
@@ -122,6 +124,13 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         self.inbox.send(Message::Caller(Caller { asked, answer, room })).map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Rings the bell if other processes have committed anything since the last look.
+    pub(super) async fn look(&self) -> Result<(), Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Look(answer)).map_err(|_| Fault::closed())?;
+        answered.await.unwrap_or_else(|_| Err(Fault::closed()))
     }
 
     pub(super) async fn close(&self) {
@@ -145,8 +154,14 @@ impl Queue {
     fn serve(mut self, mut desk: Desk) {
         while let Some(group) = self.next() {
             let callers = group.callers.len();
-            let sync = desk.serve(group.callers);
-            self.pace = Pace { sync, callers };
+            if callers > 0 {
+                let sync = desk.serve(group.callers);
+                self.pace = Pace { sync, callers };
+            }
+            for looking in group.looking {
+                // Nobody may be waiting for that any longer.
+                let _ = looking.send(desk.look());
+            }
         }
         drop(desk);
         if let Some(done) = self.closing {
@@ -186,6 +201,7 @@ impl Queue {
     fn admit(&mut self, message: Message, group: &mut Group) {
         match message {
             Message::Caller(caller) => group.push(caller),
+            Message::Look(answer) => group.looking.push(answer),
             Message::Close(done) => self.closing = Some(done),
         }
     }
@@ -195,6 +211,7 @@ impl Queue {
 struct Group {
     callers: Vec<Caller>,
     bytes: usize,
+    looking: Vec<oneshot::Sender<Result<(), Fault>>>,
 }
 
 impl Group {
@@ -231,6 +248,8 @@ impl Pace {
 struct Desk {
     /// Given up after an error, because what state that left behind is not known.
     conn: Option<Connection>,
+    /// What `data_version` was at the last look of this connection.
+    seen: Option<i64>,
     place: Place,
     identity: Identity,
     bell: Arc<Bell>,
@@ -250,9 +269,11 @@ impl Desk {
                 sync: Duration::ZERO,
             },
         };
-        let mut pairs = asked.iter().zip(&answers);
-        if pairs.any(|(asked, answer)| matches!(asked, Asked::Append(_)) && answer.is_ok()) {
-            self.bell.ring();
+        for (asked, answer) in asked.iter().zip(&answers) {
+            if let (Asked::Append(entry), Ok(_)) = (asked, answer) {
+                let (run, head) = entry.batch.head();
+                self.bell.appended(run, head);
+            }
         }
         for (answer, (waiting, _room)) in answers.into_iter().zip(waiting) {
             // A caller that has gone away does not need its answer.
@@ -283,18 +304,36 @@ impl Desk {
 
     fn commit(&mut self, asked: &[Asked]) -> Result<Committed, Fault> {
         self.expect_same_file()?;
-        let told = |error: &rusqlite::Error| Fault::of(error, &self.place);
+        self.with_connection(|conn| group::commit(conn, asked)).inspect_err(|fault| {
+            tracing::warn!(path = %self.place.path().display(), ?fault, "a group of entries was not written");
+        })
+    }
+
+    fn look(&mut self) -> Result<(), Fault> {
+        let version = self.with_connection(|conn| group::data_version(conn))?;
+        if self.seen.replace(version) != Some(version) {
+            self.bell.ring();
+        }
+        Ok(())
+    }
+
+    /// On an error the connection is closed, which rolls back whatever was begun.
+    fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Fault> {
+        let told = |error: rusqlite::Error| Fault::of(&error, &self.place);
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => connect::writable(&self.place).map_err(|error| told(&error))?,
+            None => {
+                // The numbers of one connection mean nothing to another.
+                self.seen = None;
+                connect::writable(&self.place).map_err(told)?
+            }
         };
-        // On an error the connection is closed, which rolls back whatever was begun.
-        let committed = group::commit(&mut conn, asked).map_err(|error| {
-            tracing::warn!(path = %self.place.path().display(), %error, "a group of entries was not written");
-            told(&error)
-        })?;
+        let done = work(&mut conn).map_err(told)?;
         self.conn = Some(conn);
-        Ok(committed)
+        Ok(done)
     }
 
     /// Entries that go into a file which has been removed, or replaced by a backup, are lost however
