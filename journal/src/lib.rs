@@ -4,6 +4,7 @@
 #[expect(clippy::unwrap_used, reason = "a law that does not hold has to panic")]
 pub mod laws;
 
+pub mod bare;
 mod bell;
 mod checked;
 mod lease;
