@@ -27,7 +27,8 @@ mod tests {
     #[test]
     fn the_environment_cannot_make_someone_else_of_a_person() {
         let name = super::at_the_terminal().name;
-        let uid = std::fs::metadata("/proc/self").map(|process| std::os::unix::fs::MetadataExt::uid(&process));
+        let uid =
+            std::fs::metadata("/proc/self").map(|process| std::os::unix::fs::MetadataExt::uid(&process));
         let listed = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let expected = listed.lines().find_map(|line| {
             let mut fields = line.split(':');

@@ -97,7 +97,12 @@ pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Res
         registry: registry(config, &settings, &access),
         access,
         secrets,
-        limits: environment.limits.actions.iter().map(|(name, limits)| (name.clone(), limits.clone())).collect(),
+        limits: environment
+            .limits
+            .actions
+            .iter()
+            .map(|(name, limits)| (name.clone(), limits.clone()))
+            .collect(),
         world,
     })
 }

@@ -162,7 +162,8 @@ fn inputs(fields: &[Field], paint: Paint) -> String {
 fn outputs(spec: &ActionSpec, paint: Paint) -> String {
     let fields = fields(&spec.output);
     if fields.is_empty() {
-        return if spec.has_open_outputs() { "  whatever the source answers\n" } else { "  none\n" }.to_owned();
+        return if spec.has_open_outputs() { "  whatever the source answers\n" } else { "  none\n" }
+            .to_owned();
     }
     let mut table = Table::new(["output", "type", "meaning"]);
     for field in &fields {

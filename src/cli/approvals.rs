@@ -39,7 +39,9 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         Some(text) => vec![engine.load(run_id::resolve(&engine, text).await?).await?],
         None => open_runs(&engine, app).await?,
     };
-    let open = || runs.iter().flat_map(|run| run.questions().map(move |(node, question)| Open { run, node, question }));
+    let open = || {
+        runs.iter().flat_map(|run| run.questions().map(move |(node, question)| Open { run, node, question }))
+    };
     if app.is_json() {
         let documents: Value = open().map(|open| open.document()).collect();
         app.print(&format!("{documents:#}\n"));

@@ -15,6 +15,7 @@ mod init;
 mod list;
 mod man;
 mod moment;
+mod outline;
 mod paint;
 mod permissions;
 mod preflight;

@@ -26,7 +26,8 @@ pub async fn resolve(engine: &Engine, text: &str) -> Result<RunId, CliError> {
 }
 
 fn no_runs() -> CliError {
-    CliError::invalid("there are no runs yet").hint("`runbook run NAME --dry-run` makes one, and changes nothing")
+    CliError::invalid("there are no runs yet")
+        .hint("`runbook run NAME --dry-run` makes one, and changes nothing")
 }
 
 /// The one run whose id begins so; `run_` may be left out.
@@ -45,12 +46,18 @@ fn pick(newest: &[RunHead], text: &str) -> Result<RunId, CliError> {
             Err(CliError::invalid(format!("none of the newest {LOOKED_THROUGH} runs begins with `{shown}`"))
                 .hint("for an older run, give its whole id"))
         }
-        [] => Err(CliError::invalid(format!("no run begins with `{shown}`")).hint("`runbook runs` lists them")),
+        [] => {
+            Err(CliError::invalid(format!("no run begins with `{shown}`")).hint("`runbook runs` lists them"))
+        }
         several => {
             let names: Vec<String> = several.iter().take(SHOWN).map(RunId::to_string).collect();
             let more = if several.len() > SHOWN { ", …" } else { "" };
-            Err(CliError::invalid(format!("`{shown}` fits {} runs: {}{more}", several.len(), names.join(", ")))
-                .hint("give more of the id"))
+            Err(CliError::invalid(format!(
+                "`{shown}` fits {} runs: {}{more}",
+                several.len(),
+                names.join(", ")
+            ))
+            .hint("give more of the id"))
         }
     }
 }

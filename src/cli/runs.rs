@@ -1,10 +1,7 @@
 //! `runbook runs`: list runs.
 
 use clap::builder::PossibleValuesParser;
-use runbook_core::{
-    Timestamp,
-    duration::Duration,
-};
+use runbook_core::{Timestamp, duration::Duration};
 use runbook_journal::{RunHead, RunQuery};
 use serde_json::{Value, json};
 
@@ -20,9 +17,8 @@ use crate::{
 
 /// The most runs that are listed at once.
 const MOST: u16 = 1000;
-const STATUSES: [&str; 9] = [
-    "running", "waiting", "succeeded", "failed", "undone", "stuck", "cancelled", "superseded", "complete",
-];
+const STATUSES: [&str; 9] =
+    ["running", "waiting", "succeeded", "failed", "undone", "stuck", "cancelled", "superseded", "complete"];
 
 /// List runs, newest first.
 #[derive(Debug, clap::Args)]
@@ -119,8 +115,17 @@ pub fn document(head: &RunHead) -> Value {
 }
 
 fn table(runs: &[RunHead], now: Timestamp) -> Table {
-    let mut table =
-        Table::new(["run", "runbook", "environment", "status", "recovered", "by", "started", "took", "incident"]);
+    let mut table = Table::new([
+        "run",
+        "runbook",
+        "environment",
+        "status",
+        "recovered",
+        "by",
+        "started",
+        "took",
+        "incident",
+    ]);
     for head in runs {
         let summary = &head.summary;
         let took = Duration::between(summary.started_at, summary.ended_at.unwrap_or(now));

@@ -43,7 +43,8 @@ fn next(run: &Run, driven: bool) -> Vec<String> {
     if run.ended.is_some() {
         return Vec::new();
     }
-    let mut lines: Vec<String> = run.questions().map(|(node, question)| to_answer(run, &node.path, &question)).collect();
+    let mut lines: Vec<String> =
+        run.questions().map(|(node, question)| to_answer(run, &node.path, &question)).collect();
     if !driven {
         let why = if lines.is_empty() { "nobody drives this run" } else { "then, as nobody drives this run" };
         lines.push(format!("{why}: `runbook resume {}`", run.id));

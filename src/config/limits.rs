@@ -22,7 +22,8 @@ impl<'de> Deserialize<'de> for Limits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut actions = IndexMap::<String, Value>::deserialize(deserializer)?;
         let max_mutations = actions.shift_remove(MAX_MUTATIONS);
-        let max_mutations = max_mutations.map(serde_json::from_value).transpose().map_err(de::Error::custom)?;
+        let max_mutations =
+            max_mutations.map(serde_json::from_value).transpose().map_err(de::Error::custom)?;
         Ok(Self { max_mutations, actions })
     }
 }

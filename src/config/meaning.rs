@@ -81,7 +81,8 @@ impl Checker<'_> {
             self.findings.push(finding.hint(meant(scenario, names())));
         }
         for key in real(environment) {
-            let message = format!("`{key}` in a simulated environment: it touches nothing outside this process");
+            let message =
+                format!("`{key}` in a simulated environment: it touches nothing outside this process");
             let finding = self.document.finding(Code::MisplacedKey, node.key_span(key), message);
             self.findings.push(finding.hint("leave it out, or make it another environment"));
         }
@@ -102,14 +103,16 @@ impl Checker<'_> {
     }
 
     fn floors(&mut self, environment: &Environment, node: &Node) {
-        let floors = [("write", &environment.approvals.write), ("destructive", &environment.approvals.destructive)];
+        let floors =
+            [("write", &environment.approvals.write), ("destructive", &environment.approvals.destructive)];
         let groups = &self.config.people.groups;
         let people: Vec<&str> = groups.values().flatten().map(String::as_str).collect();
         let Some(approvals) = node.get("approvals") else { return };
         for (effect, floor) in floors {
-            let unknown = floor.iter().flat_map(|floor| &floor.from).filter(|name| {
-                !groups.contains_key(*name) && !people.contains(&name.as_str())
-            });
+            let unknown = floor
+                .iter()
+                .flat_map(|floor| &floor.from)
+                .filter(|name| !groups.contains_key(*name) && !people.contains(&name.as_str()));
             for name in unknown {
                 let span = approvals.get(effect).map_or(0..0, |floor| floor.value_span("from"));
                 let message = format!("there is no group `{name}`");

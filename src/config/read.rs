@@ -71,8 +71,7 @@ fn text_of(file: &Path) -> Result<String, CliError> {
         };
         failed(error.to_string(), hint)
     })?;
-    String::from_utf8(bytes)
-        .map_err(|_| failed("it is not UTF-8".to_owned(), "save it as text in UTF-8"))
+    String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8".to_owned(), "save it as text in UTF-8"))
 }
 
 /// The path as it is best read: from here, where it is below.

@@ -101,7 +101,10 @@ impl Search {
 pub enum Text {
     Utf8(String),
     /// Not text throughout: what can be read of it, and where it stops being text.
-    Bytes { readable: String, first_bad: usize },
+    Bytes {
+        readable: String,
+        first_bad: usize,
+    },
 }
 
 /// Reads a file, one byte beyond the largest that a runbook may have: the parser says the rest.
@@ -160,8 +163,15 @@ mod tests {
     #[test]
     fn folders_give_their_runbooks_in_order() {
         let folder = folder(&[
-            "b.yaml", "a.yml", "notes.md", "runbook.yaml", ".hidden.yaml", ".git/c.yaml", "sub/d.yaml",
-            "sub/cases/e.yaml", "cases/f.yaml",
+            "b.yaml",
+            "a.yml",
+            "notes.md",
+            "runbook.yaml",
+            ".hidden.yaml",
+            ".git/c.yaml",
+            "sub/d.yaml",
+            "sub/cases/e.yaml",
+            "cases/f.yaml",
         ]);
         let root = folder.path();
         assert_eq!(names(root, &find(&[root.to_owned()]).unwrap()), ["a.yml", "b.yaml", "sub/d.yaml"]);

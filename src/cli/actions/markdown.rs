@@ -26,7 +26,12 @@ fn contents(specs: &[&ActionSpec], provider: &str) -> String {
     let mut out = String::from("| action | effect | |\n| --- | --- | --- |\n");
     for spec in specs.iter().filter(|spec| spec.provider() == provider) {
         let anchor = spec.name.replace('.', "");
-        out.push_str(&format!("| [`{}`](#{anchor}) | {} | {} |\n", spec.name, spec.effect, cell(&spec.summary)));
+        out.push_str(&format!(
+            "| [`{}`](#{anchor}) | {} | {} |\n",
+            spec.name,
+            spec.effect,
+            cell(&spec.summary)
+        ));
     }
     out
 }

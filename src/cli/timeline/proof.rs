@@ -5,7 +5,10 @@ use runbook_engine::Engine;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{App, paint::{Paint, Tone}},
+    cli::{
+        App,
+        paint::{Paint, Tone},
+    },
     exit::{CliError, Exit},
 };
 
