@@ -113,7 +113,10 @@ impl Library {
         let names: BTreeSet<&str> = names.into_iter().collect();
         let known = |file: &str| {
             names.contains(file_stem(file))
-                || names.iter().filter_map(|name| self.files.get(*name)).any(|path| files::shown(path) == file)
+                || names
+                    .iter()
+                    .filter_map(|name| self.files.get(*name))
+                    .any(|path| files::shown(path) == file)
         };
         let errors = self.findings.iter().filter(|finding| finding.is_error() && known(&finding.file));
         let findings: Vec<Finding> = errors.cloned().collect();

@@ -175,7 +175,9 @@ fn hear_approval(
 ) -> Heard {
     if let Some(name) = typed {
         return match word {
-            _ if line == name => Heard::Say(Input::Approve { step, digest: digest.to_owned(), comment: None }),
+            _ if line == name => {
+                Heard::Say(Input::Approve { step, digest: digest.to_owned(), comment: None })
+            }
             "n" | "no" => Heard::Say(Input::Reject { step, comment }),
             _ => Heard::Again(format!("that is not `{name}`")),
         };

@@ -85,9 +85,15 @@ fn look(paths: &[PathBuf], app: &App) -> Result<Checked, CliError> {
         None => Catalog { specs: wire::specs(), ..Catalog::default() },
     };
     let of_project = config.as_ref().map(|config| config.playbooks.clone());
-    let named = files::find(&if paths.is_empty() { vec![default_folder(of_project.as_deref())] } else { paths.to_vec() })?;
+    let named = files::find(&if paths.is_empty() {
+        vec![default_folder(of_project.as_deref())]
+    } else {
+        paths.to_vec()
+    })?;
     if named.is_empty() {
-        return Err(CliError::invalid("there are no YAML files to check").hint("name a file or a folder with some"));
+        return Err(
+            CliError::invalid("there are no YAML files to check").hint("name a file or a folder with some")
+        );
     }
     let (all, asked) = with_context(named, of_project.as_deref());
     let library = Library::read(&all, &catalog)?;
@@ -121,7 +127,9 @@ fn with_context(named: Vec<PathBuf>, of_project: Option<&Path>) -> (Vec<PathBuf>
     let asked = named.iter().map(|path| files::shown(path)).collect();
     let around = match of_project {
         Some(folder) => files::find(&[folder.to_owned()]).unwrap_or_default(),
-        None => named.first().filter(|_| named.len() == 1).map(|file| files::beside(file)).unwrap_or_default(),
+        None => {
+            named.first().filter(|_| named.len() == 1).map(|file| files::beside(file)).unwrap_or_default()
+        }
     };
     let mut seen = BTreeSet::new();
     let once = |path: &PathBuf| seen.insert(std::fs::canonicalize(path).unwrap_or_else(|_| path.clone()));

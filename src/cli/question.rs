@@ -18,13 +18,25 @@ use crate::cli::{
 };
 
 /// The question of a step, as lines for people.
-pub fn describe(run: &Run, node: &Node, question: &Question<'_>, me: &Actor, now: Timestamp, paint: Paint) -> String {
+pub fn describe(
+    run: &Run,
+    node: &Node,
+    question: &Question<'_>,
+    me: &Actor,
+    now: Timestamp,
+    paint: Paint,
+) -> String {
     let mut told = Told { lines: Vec::new(), paint };
     told.title(node);
     match question {
         Question::Approval(gated) => {
             told.change(node);
-            told.field("asks", &gated.gate.prompt, Tone::Plain, node.change.as_ref().is_none_or(|change| change.summary != gated.gate.prompt));
+            told.field(
+                "asks",
+                &gated.gate.prompt,
+                Tone::Plain,
+                node.change.as_ref().is_none_or(|change| change.summary != gated.gate.prompt),
+            );
             told.gate(run, node, gated, now);
             told.me(run, gated, me);
         }
@@ -76,7 +88,11 @@ impl Told {
     fn field(&mut self, label: &str, text: &str, tone: Tone, shown: bool) {
         if shown && !text.is_empty() {
             let text = one_line(text);
-            self.lines.push(format!("  {}  {}", self.paint.faint(format!("{label:<8}")), self.paint.tone(tone, text)));
+            self.lines.push(format!(
+                "  {}  {}",
+                self.paint.faint(format!("{label:<8}")),
+                self.paint.tone(tone, text)
+            ));
         }
     }
 
@@ -149,7 +165,12 @@ impl Told {
         if let Some(Kind::Manual(manual)) = node.kind() {
             for (name, input) in &manual.form {
                 let described = input.description.as_deref().or(input.title.as_deref()).unwrap_or_default();
-                self.field("asks", &format!("{name} ({}) {described}", type_word(input.kind)), Tone::Plain, true);
+                self.field(
+                    "asks",
+                    &format!("{name} ({}) {described}", type_word(input.kind)),
+                    Tone::Plain,
+                    true,
+                );
             }
         }
         let answers = match asking.about {
@@ -171,7 +192,13 @@ impl Told {
             let risk = step.risk.map(|risk| format!("risk {}", format!("{risk:?}").to_lowercase()));
             let eta = step.eta.map(|eta| format!("about {eta}"));
             let facts: Vec<String> = risk.into_iter().chain(eta).collect();
-            let line = format!("  {} {}  {}  {}", number + 1, step.id, one_line(step.label()), self.paint.faint(facts.join(" · ")));
+            let line = format!(
+                "  {} {}  {}  {}",
+                number + 1,
+                step.id,
+                one_line(step.label()),
+                self.paint.faint(facts.join(" · "))
+            );
             self.lines.push(line.trim_end().to_owned());
         }
     }

@@ -368,8 +368,9 @@ pub(crate) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
 
 /// What an action kept of an observation, exactly as it kept it.
 pub(crate) fn kept<T: DeserializeOwned>(state: &Value) -> Result<T, Fault> {
-    serde_json::from_value(state.clone())
-        .map_err(|_| Fault::permanent("what was observed was kept by another version").hint("observe it anew"))
+    serde_json::from_value(state.clone()).map_err(|_| {
+        Fault::permanent("what was observed was kept by another version").hint("observe it anew")
+    })
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -67,7 +67,9 @@ pub(crate) fn exec(error: &kube::Error, server: &str) -> Fault {
             let body = serde_json::to_string(status).unwrap_or_default();
             answered(code, &body, None, &asked)
         }
-        kube::Error::UpgradeConnection(error) => Fault::permanent(format!("{server} does not let commands be run: {error}")),
+        kube::Error::UpgradeConnection(error) => {
+            Fault::permanent(format!("{server} does not let commands be run: {error}"))
+        }
         error => transport(error, &asked),
     }
 }

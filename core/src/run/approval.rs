@@ -125,10 +125,7 @@ pub fn may_answer(run: &Run, from: &[String], actor: &Actor) -> Result<(), Rejec
     if is_among(run, actor, from) {
         return Ok(());
     }
-    Err(Rejected::new(
-        RejectedKind::NotPermitted,
-        format!("{} is not in {}", actor.name, from.join(", ")),
-    ))
+    Err(Rejected::new(RejectedKind::NotPermitted, format!("{} is not in {}", actor.name, from.join(", "))))
 }
 
 impl Draft {

@@ -60,7 +60,13 @@ pub struct Watched {
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Drives a run to its end, or as far as the mode asks.
-pub async fn drive(app: &App, engine: &Engine, run: RunId, me: &Actor, mode: Mode) -> Result<Watched, CliError> {
+pub async fn drive(
+    app: &App,
+    engine: &Engine,
+    run: RunId,
+    me: &Actor,
+    mode: Mode,
+) -> Result<Watched, CliError> {
     let until = if mode == Mode::Detached { Until::Waiting } else { Until::Ended };
     let drive = engine.drive(run, until).await?;
     let mut watch = Watch::new(app, engine, me, mode, &drive);
@@ -126,7 +132,8 @@ impl<'a> Watch<'a> {
         let mut state = drive.state();
         let mut frames = tokio::time::interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let (mut interrupts, mut terminations) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let animated = matches!(self.view, View::Tree(_));
         self.take_note().await?;
         loop {
@@ -241,7 +248,8 @@ impl<'a> Watch<'a> {
         let asked = self.run.questions().find(|(node, _)| node.path == open.ask.step);
         let commands = asked.map(|(node, asked)| question::commands(self.run.id, node, &asked).join("\n  "));
         if let View::Tree(tree) = &mut self.view {
-            tree.screen.above(&format!("\nleft open; answer from any shell:\n  {}", commands.unwrap_or_default()));
+            tree.screen
+                .above(&format!("\nleft open; answer from any shell:\n  {}", commands.unwrap_or_default()));
         }
         self.passed_over = Some(open.ask.key);
     }
@@ -263,14 +271,17 @@ impl<'a> Watch<'a> {
     /// What stands below the tree where nothing is asked here.
     fn standing(&self) -> Vec<Line> {
         if self.cancelling {
-            let text = "cancelling: what is under way is brought to its end; Ctrl-C again leaves the run as it is";
+            let text =
+                "cancelling: what is under way is brought to its end; Ctrl-C again leaves the run as it is";
             return vec![Line::new(Tone::Attention, text)];
         }
         if self.mode != Mode::Attended || !self.run.is_waiting() {
             return Vec::new();
         }
-        let commands = self.run.questions().flat_map(|(node, asked)| question::commands(self.run.id, node, &asked));
-        let commands: Vec<Line> = commands.map(|command| Line::new(Tone::Plain, format!("  {command}"))).collect();
+        let commands =
+            self.run.questions().flat_map(|(node, asked)| question::commands(self.run.id, node, &asked));
+        let commands: Vec<Line> =
+            commands.map(|command| Line::new(Tone::Plain, format!("  {command}"))).collect();
         [vec![Line::new(Tone::Faint, "answer from any shell:")], commands].concat()
     }
 
@@ -287,7 +298,9 @@ impl<'a> Watch<'a> {
             self.app.insist(&format!("the run could not be cancelled: {error}"));
         }
         if !matches!(self.view, View::Tree(_)) {
-            self.app.insist("cancelling: what is under way is brought to its end; Ctrl-C again leaves the run as it is");
+            self.app.insist(
+                "cancelling: what is under way is brought to its end; Ctrl-C again leaves the run as it is",
+            );
         }
         self.draw();
         false

@@ -190,6 +190,9 @@ mod tests {
             assert!(cut.width() <= width, "{text} to {width}");
         }
         let toned = Line::new(Tone::Good, "ab").and(Tone::Bad, "cdef").cut(4);
-        assert_eq!(toned.paint(Paint::new(true)), "\u{1b}[32mab\u{1b}[0m\u{1b}[31mc\u{1b}[0m\u{1b}[2m…\u{1b}[0m");
+        assert_eq!(
+            toned.paint(Paint::new(true)),
+            "\u{1b}[32mab\u{1b}[0m\u{1b}[31mc\u{1b}[0m\u{1b}[2m…\u{1b}[0m"
+        );
     }
 }

@@ -7,7 +7,7 @@ use runbook_core::{
     Timestamp,
     change::brief,
     duration::Duration,
-    event::{StepStatus, SteadyReading},
+    event::{SteadyReading, StepStatus},
     report::{self, Row},
     run::{Asking, ClimbStep, Gated, Node, Phase, Role, Run, Soak},
     secret,
@@ -51,7 +51,11 @@ pub fn header(run: &Run, now: Timestamp) -> Line {
     };
     let end = run.ended.as_ref().map_or(now, |ended| ended.at);
     let line = line.and(Tone::Faint, format!("  {}", length(Duration::between(run.started_at, end))));
-    if run.is_dry() { line.and(Tone::Faint, "  dry-run") } else { line.and(Tone::Faint, format!("  {}", run.id)) }
+    if run.is_dry() {
+        line.and(Tone::Faint, "  dry-run")
+    } else {
+        line.and(Tone::Faint, format!("  {}", run.id))
+    }
 }
 
 /// The header and the steps, in no more lines than there is room for.
@@ -243,7 +247,9 @@ fn asking_for(asking: &Asking) -> String {
 fn soaking(run: &Run, node: &Node, soak: &Soak, now: Timestamp) -> String {
     let hold = node.step().hold.unwrap_or(Duration::ZERO).scaled(run.created.speed);
     let state = match soak.holds_since {
-        Some(since) => format!("steady for {} of {}", length(Duration::between(since, now).min(hold)), length(hold)),
+        Some(since) => {
+            format!("steady for {} of {}", length(Duration::between(since, now).min(hold)), length(hold))
+        }
         None => "not steady".to_owned(),
     };
     let seen = seen(&soak.last);
