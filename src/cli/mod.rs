@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Data goes to stdout, talk to stderr.
 
 mod actions;
+mod again;
 mod answer;
 mod apply;
 mod approvals;
@@ -28,6 +29,7 @@ mod resume;
 mod run;
 mod run_id;
 mod runs;
+mod said;
 mod schema;
 mod show;
 pub mod start;
