@@ -295,6 +295,22 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether a driver waits until this is on disk before it does anything else: a change that is
+    /// about to be made, a question that people are about to see, an end. All else is journaled
+    /// while the driver reads on; a crash loses at most what can be read again, or looked up.
+    pub fn must_be_kept_first(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCreated(_)
+                | Self::RunEnded { .. }
+                | Self::ApplyStarted { .. }
+                | Self::ApplyReturned { .. }
+                | Self::ApprovalRequested { .. }
+                | Self::Asked { .. }
+                | Self::DoubtRaised { .. }
+        )
+    }
+
     /// The path of the step that this is about.
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -362,6 +378,11 @@ pub struct Created {
     /// The changes that a plan file allows, by step; `None` where the run plans for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<BTreeMap<String, String>>,
+    /// The moment that changes depend on where they hold one (a restart is marked with its time):
+    /// that of the plan file, so that what was planned then is the same change now. `None` for the
+    /// time of each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<Timestamp>,
 }
 
 /// With which hands a run touches the world.

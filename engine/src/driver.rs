@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{Engine, EngineError, State, perform::LEASE, tip::Tip};
+use crate::{Engine, EngineError, State, perform::LEASE, pipe::Pipe, tip::Tip};
 
 /// When a driver leaves its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,10 @@ const MOST_AT_ONCE: usize = 32;
 pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, until: Until) -> Drive {
     let run = tip.run.id;
     let (sender, state) = watch::channel(Arc::new(tip.run.clone()));
+    let engine_journal = engine.journal.clone();
     let driver = Driver {
         engine,
+        pipe: Pipe::new(engine_journal, tip.run.seq),
         tip,
         until,
         state: sender,
@@ -70,6 +72,7 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, until: Until) -> Dri
         renew_at: Timestamp::MIN,
     };
     let task = tokio::spawn(async move {
+        let mut driver = driver;
         let result = driver.drive().await;
         drop(claim);
         result
@@ -79,7 +82,9 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, until: Until) -> Dri
 
 struct Driver {
     engine: Engine,
+    /// The newest state; the journal may be a little behind it.
     tip: Tip,
+    pipe: Pipe,
     until: Until,
     state: watch::Sender<Arc<Run>>,
     mark: Mark,
@@ -104,7 +109,18 @@ enum Woken {
 }
 
 impl Driver {
-    async fn drive(mut self) -> Result<Run, EngineError> {
+    async fn drive(&mut self) -> Result<Run, EngineError> {
+        loop {
+            match self.drive_on().await {
+                // Someone else has said something meanwhile: go on from what the journal has. What
+                // was only read since is read again.
+                Err(EngineError::Journal(JournalError::Moved { .. })) => self.start_over().await?,
+                other => return other,
+            }
+        }
+    }
+
+    async fn drive_on(&mut self) -> Result<Run, EngineError> {
         // Time may have passed since the run was left.
         self.take(Input::Tick).await?;
         loop {
@@ -112,12 +128,13 @@ impl Driver {
             let pending = self.tip.run.pending(now);
             if self.tip.run.ended.is_some() {
                 self.engine.journal.unlock_all(self.tip.run.id).await?;
-                return Ok(self.tip.run);
+                return Ok(self.tip.run.clone());
             }
             let due = self.begin(&pending)?;
             let idle = due == 0 && self.under_way.is_empty();
             if idle && self.until == Until::Waiting && self.tip.run.is_waiting() {
-                return Ok(self.tip.run);
+                self.pipe.flushed(self.tip.run.seq).await?;
+                return Ok(self.tip.run.clone());
             }
             match self.wait(&pending, now).await? {
                 Woken::Time => {
@@ -138,6 +155,16 @@ impl Driver {
             }
             self.renew_locks().await?;
         }
+    }
+
+    async fn start_over(&mut self) -> Result<(), EngineError> {
+        self.under_way.abort_all();
+        while self.under_way.join_next().await.is_some() {}
+        self.keys.clear();
+        self.tip = Tip::load(self.engine.journal.as_ref(), self.tip.run.id).await?;
+        self.pipe = Pipe::new(self.engine.journal.clone(), self.tip.run.seq);
+        self.publish();
+        Ok(())
     }
 
     /// Starts what is due and not under way; how much is due.
@@ -167,45 +194,47 @@ impl Driver {
         let lease = Duration::from_secs(20).after(now);
         let wake = pending.wake.unwrap_or(lease).min(lease);
         let (clock, journal) = (self.engine.clock.clone(), self.engine.journal.clone());
+        let (run, seq) = (self.tip.run.id, self.tip.run.seq);
         tokio::select! {
             biased;
             Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => match done {
                 Ok((key, input)) => Ok(Woken::Performed(key, Box::new(input))),
                 Err(error) => Err(EngineError::Defect(format!("an action panicked: {error}"))),
             },
-            changed = journal.changed(self.mark) => Ok(Woken::Journal(changed?)),
+            changed = journal.changed(run, seq, self.mark) => Ok(Woken::Journal(changed?)),
             () = clock.sleep_until(wake) => Ok(Woken::Time),
+            failed = self.pipe.failed() => Err(failed.err().map_or_else(
+                || EngineError::Defect("journaling ended by itself".to_owned()),
+                EngineError::from,
+            )),
         }
     }
 
-    /// Decides upon an input and journals what follows; whether anything did.
+    /// Decides upon an input and journals what follows; whether anything did. Only what must be on
+    /// disk before the run goes on is waited for.
     async fn take(&mut self, input: Input) -> Result<bool, EngineError> {
-        loop {
-            let now = self.engine.clock.now();
-            let journal = self.engine.journal.clone();
-            match self.tip.decide_and_append(journal.as_ref(), input.clone(), &Actor::engine(), now).await {
-                Err(EngineError::Journal(JournalError::Moved { .. })) => {
-                    self.catch_up().await?;
-                }
-                Err(error) => return Err(error),
-                Ok(events) => {
-                    self.let_targets_go(&events).await?;
-                    if !events.is_empty() {
-                        self.publish();
-                    }
-                    return Ok(!events.is_empty());
-                }
-            }
+        let now = self.engine.clock.now();
+        let Some(decided) = self.tip.decide(input, &Actor::engine(), now)? else { return Ok(false) };
+        self.pipe.push(decided.batch).await?;
+        self.tip = decided.next;
+        if decided.events.iter().any(|event| event.body.must_be_kept_first()) {
+            self.pipe.flushed(self.tip.run.seq).await?;
         }
+        self.let_targets_go(&decided.events).await?;
+        self.publish();
+        Ok(true)
     }
 
     /// Takes in what people said from elsewhere.
-    async fn catch_up(&mut self) -> Result<bool, EngineError> {
+    async fn catch_up(&mut self) -> Result<(), EngineError> {
+        // What this driver has handed in comes first; if that fails, others have been faster.
+        self.pipe.flushed(self.tip.run.seq).await?;
         let events = self.tip.catch_up(self.engine.journal.as_ref()).await?;
         if !events.is_empty() {
+            self.pipe = Pipe::new(self.engine.journal.clone(), self.tip.run.seq);
             self.publish();
         }
-        Ok(!events.is_empty())
+        Ok(())
     }
 
     fn publish(&self) {

@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod mask;
 mod perform;
+mod pipe;
 mod tip;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -17,7 +18,9 @@ use futures::Stream;
 use runbook_contract::Registry;
 use runbook_core::{
     Value,
+    change::{Planned, Validation},
     event::{Actor, Body, Broken, Created, Event, Record, RunId, genesis, verify},
+    fault::Fault,
     run::{Input, Run},
 };
 use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
@@ -111,7 +114,7 @@ impl Engine {
                     tip.catch_up(self.journal.as_ref()).await?;
                 }
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(tip.run),
+                Ok(()) => return Ok(tip.run),
             }
         }
         Err(EngineError::Busy(run))
@@ -158,7 +161,7 @@ impl Engine {
         &self,
         run: RunId,
         after: u64,
-    ) -> impl Stream<Item = Result<(Event, String), EngineError>> + Send {
+    ) -> impl Stream<Item = Result<(Event, String), EngineError>> + Send + use<> {
         struct Following {
             journal: Arc<dyn Journal>,
             after: u64,
@@ -192,7 +195,7 @@ impl Engine {
                 if state.ended {
                     return None;
                 }
-                match state.journal.changed(state.mark).await {
+                match state.journal.changed(run, state.after, state.mark).await {
                     Ok(mark) => state.mark = mark,
                     Err(error) => return Some((Err(error.into()), Following { ended: true, ..state })),
                 }
@@ -204,12 +207,29 @@ impl Engine {
         self.journal.durability()
     }
 
+    /// What taking the changes of a run back would do as the world is now, the last change first.
+    /// Changes nothing.
+    pub async fn foresee_undo(&self, run: &Run) -> Vec<(String, Result<(Planned, Validation), Fault>)> {
+        let (effects, _) = run.undo_effects(self.clock.now());
+        let mut foreseen = Vec::with_capacity(effects.len());
+        for (step, effect) in effects {
+            let outcome = match effect {
+                Ok(effect) => self.performer.perform(run, effect).await,
+                Err(fault) => Input::Planned { step: step.clone(), outcome: Err(fault) },
+            };
+            if let Input::Planned { outcome, .. } = outcome {
+                foreseen.push((step, outcome));
+            }
+        }
+        foreseen
+    }
+
     /// What an action would stumble over, for a rendered input.
     pub async fn preflight(
         &self,
         action: &str,
         input: &Value,
-    ) -> Result<Vec<runbook_contract::Obstacle>, runbook_core::fault::Fault> {
+    ) -> Result<Vec<runbook_contract::Obstacle>, Fault> {
         self.performer.preflight(action, input).await
     }
 }

@@ -42,18 +42,16 @@ impl Tip {
         Ok(events)
     }
 
-    /// Decides what follows from an input and journals it; only then is it part of the state.
-    /// `Moved` where someone else has appended first: catch up and decide again.
-    pub async fn decide_and_append(
-        &mut self,
-        journal: &dyn Journal,
+    /// Decides what follows from an input. Nothing of it is part of the state before `accept`.
+    pub fn decide(
+        &self,
         input: Input,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Vec<Event>, EngineError> {
+    ) -> Result<Option<Decided>, EngineError> {
         let events = self.run.decide(input, actor, now)?;
         if events.is_empty() {
-            return Ok(events);
+            return Ok(None);
         }
         let mut next = self.run.clone();
         let mut records = Vec::with_capacity(events.len());
@@ -66,9 +64,31 @@ impl Tip {
             next.apply(event)?;
         }
         let batch = Batch { run: self.run.id, after: self.run.seq, records, summary: next.summary() };
-        journal.append(batch).await?;
-        self.run = next;
-        self.hash = hash;
-        Ok(events)
+        Ok(Some(Decided { events, batch, next: Self { run: next, hash } }))
     }
+
+    /// Decides what follows from an input and journals it; only then is it part of the state.
+    /// `Moved` where someone else has appended first: catch up and decide again.
+    pub async fn decide_and_append(
+        &mut self,
+        journal: &dyn Journal,
+        input: Input,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        if let Some(decided) = self.decide(input, actor, now)? {
+            journal.append(decided.batch).await?;
+            *self = decided.next;
+        }
+        Ok(())
+    }
+}
+
+/// What follows from an input, ready to be journaled.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub events: Vec<Event>,
+    pub batch: Batch,
+    /// The tip once the batch is journaled.
+    pub next: Tip,
 }

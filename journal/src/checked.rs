@@ -27,6 +27,11 @@ impl RunQuery {
 }
 
 impl Batch {
+    /// The run, and its last sequence number once the batch is appended.
+    pub(crate) fn head(&self) -> (RunId, u64) {
+        (self.run, self.records.last().map_or(self.after, |record| record.seq))
+    }
+
     /// Proves what can be proven without the run: that the records go on from `after` without a
     /// gap, that each is sealed upon the one before it, that they are not too many or too large.
     /// Returns when the last of them happened; nothing for a batch without records.

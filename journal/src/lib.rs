@@ -44,9 +44,10 @@ pub trait Journal: Debug + Send + Sync {
     /// Runs, newest first.
     async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError>;
 
-    /// Returns when anything may have been appended by anyone, this process or another, since the
-    /// mark was taken; at once if so already. Start with `Mark::default()`.
-    async fn changed(&self, since: Mark) -> Result<Mark, JournalError>;
+    /// Returns when a run has records after a sequence number that this process appended, or when
+    /// another process may have appended anything since the mark was taken; at once if so already.
+    /// Start with `Mark::default()`.
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError>;
 
     /// Takes the right to drive a run, for as long as the claim lives; it ends with the process.
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError>;
@@ -82,7 +83,7 @@ pub struct Batch {
     pub summary: Summary,
 }
 
-/// A point in the journal's life, to ask what came since.
+/// A point in the journal's life, to ask what others did since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark(pub u64);
 

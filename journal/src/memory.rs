@@ -60,8 +60,9 @@ struct Lease {
 impl Journal for Memory {
     async fn append(&self, batch: Batch) -> Result<(), JournalError> {
         let at = batch.check()?;
+        let (run, head) = batch.head();
         self.state().append(batch, at)?;
-        self.bell.ring();
+        self.bell.appended(run, head);
         Ok(())
     }
 
@@ -89,8 +90,8 @@ impl Journal for Memory {
         Ok(heads.take(query.bound()).collect())
     }
 
-    async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
-        Ok(self.bell.rung(since).await)
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
+        Ok(self.bell.rung(run, after, since).await)
     }
 
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {

@@ -134,8 +134,8 @@ impl Journal for Sqlite {
         self.reader.runs(query).await
     }
 
-    async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
-        self.watch.changed(since).await
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
+        self.watch.changed(run, after, since).await
     }
 
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {

@@ -26,6 +26,11 @@ impl Config {
         Self::read(&file)
     }
 
+    /// Whether there is a file at all that would be read without one being named.
+    pub fn is_near() -> bool {
+        nearest().is_ok()
+    }
+
     /// Reads one file. Relative paths in it start from its folder.
     pub fn read(file: &Path) -> Result<Self, CliError> {
         let text = text_of(file)?;
@@ -75,7 +80,7 @@ fn text_of(file: &Path) -> Result<String, CliError> {
 }
 
 /// The path as it is best read: from here, where it is below.
-pub(super) fn shown(file: &Path) -> String {
+pub fn shown(file: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.as_deref().and_then(|here| file.strip_prefix(here).ok());
     below.unwrap_or(file).display().to_string()

@@ -15,12 +15,12 @@ use crate::{config::FILE, exit::CliError};
 pub const MAX_FILES: usize = 1000;
 /// How deep folders may nest.
 const MAX_DEPTH: usize = 16;
-/// Folders of tests beside runbooks.
-const CASES: &str = "cases";
+/// Folders beside runbooks that hold none: tests of them, and what `kubernetes.apply` applies.
+const ASIDE: [&str; 2] = ["cases", "manifests"];
 
 /// The files under the paths, in order, each once. A folder gives its `*.yaml` and `*.yml`, also in
-/// folders below; hidden ones and `cases` are left out, and so is the configuration. A file that
-/// is named is taken whatever its name.
+/// folders below; hidden ones, `cases` and `manifests` are left out, and so is the configuration. A
+/// file that is named is taken whatever its name.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     let mut search = Search::default();
     for path in paths {
@@ -71,7 +71,7 @@ impl Search {
             // A link that leads nowhere is no runbook.
             let Ok(kind) = fs::metadata(&path) else { continue };
             let is_runbook = (word.ends_with(".yaml") || word.ends_with(".yml")) && word != FILE;
-            if kind.is_dir() && word != CASES && depth < MAX_DEPTH {
+            if kind.is_dir() && !ASIDE.contains(&word.as_ref()) && depth < MAX_DEPTH {
                 self.folder(&path, depth + 1)?;
             } else if kind.is_file() && is_runbook {
                 self.add(&path)?;
@@ -172,6 +172,7 @@ mod tests {
             "sub/d.yaml",
             "sub/cases/e.yaml",
             "cases/f.yaml",
+            "manifests/g.yaml",
         ]);
         let root = folder.path();
         assert_eq!(names(root, &find(&[root.to_owned()]).unwrap()), ["a.yml", "b.yaml", "sub/d.yaml"]);

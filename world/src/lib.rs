@@ -46,7 +46,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::environment::Environment;
-use crate::kubernetes::access::{ONCALL_TOKEN, VIEWER_TOKEN};
+use crate::kubernetes::access::{ONCALL_TOKEN, VIEWER_PATH, VIEWER_TOKEN};
 use crate::server::Shared;
 
 pub use crate::error::WorldError;
@@ -130,13 +130,15 @@ impl World {
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         let (cluster, server) = (format!("simulated-{}", self.environment.scenario.name), self.base_url());
+        // kubectl sends no token over plain HTTP, so the viewer has a server of their own as well.
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {cluster}\n\
              clusters:\n- name: {cluster}\n  cluster:\n    server: {server}\n\
+             - name: simulated-viewer\n  cluster:\n    server: {server}{VIEWER_PATH}\n\
              users:\n- name: {ONCALL_TOKEN}\n  user:\n    token: {ONCALL_TOKEN}\n\
              - name: {VIEWER_TOKEN}\n  user:\n    token: {VIEWER_TOKEN}\n\
              contexts:\n- name: {cluster}\n  context:\n    cluster: {cluster}\n    user: {ONCALL_TOKEN}\n    namespace: production\n\
-             - name: simulated-viewer\n  context:\n    cluster: {cluster}\n    user: {VIEWER_TOKEN}\n    namespace: production\n"
+             - name: simulated-viewer\n  context:\n    cluster: simulated-viewer\n    user: {VIEWER_TOKEN}\n    namespace: production\n"
         )
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn suffix(text: &str, length: usize) -> String {
     (0..length)
         .map(|_| {
             let letter = ALPHABET[(hash % 27) as usize];
-            hash = mix(hash / 27 ^ hash << 7);
+            hash = mix((hash / 27) ^ (hash << 7));
             char::from(letter)
         })
         .collect()
@@ -29,16 +29,16 @@ pub(crate) fn uid(text: &str) -> String {
         high >> 32,
         (high >> 16) & 0xffff,
         high & 0xfff,
-        0x8000 | (low >> 48) & 0x3fff,
+        0x8000 | ((low >> 48) & 0x3fff),
         low & 0xffff_ffff_ffff
     )
 }
 
 /// Spreads the bits of a hash whose inputs differ only at their end.
 fn mix(hash: u64) -> u64 {
-    let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ hash >> 33
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 #[cfg(test)]

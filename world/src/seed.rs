@@ -152,6 +152,8 @@ fn deploy(scenario: &Scenario, state: &mut State, workload: &Workload) {
         object["metadata"]["resourceVersion"] = json!(state.stamp().to_string());
         state.objects.insert(deployment, object);
     }
+    let told = format!("Scaled up replica set {} from 0 to {}", current.replica_set, workload.replicas);
+    rollout::tell(state, namespace, name, -age, told);
     for index in 0..workload.replicas {
         let since = -workload.pods_since.unwrap_or(age) + 2.0 * f64::from(index);
         if let Some(pod) = rollout::new_pod(state, namespace, name, &current.replica_set, since.min(0.0)) {

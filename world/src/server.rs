@@ -55,13 +55,17 @@ async fn handle(State(shared): State<Shared>, request: HttpRequest<Body>) -> Res
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return into_response(Failure::too_large("the body of the request").into());
     };
-    let request = Request {
+    let mut request = Request {
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         headers: parts.headers.clone(),
         body: body.to_vec(),
     };
+    if let Some(path) = request.path.strip_prefix(access::VIEWER_PATH).filter(|path| path.starts_with('/')) {
+        request.path = path.to_owned();
+        request.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(access::VIEWER_TOKEN));
+    }
     tracing::debug!(method = %request.method, path = %request.path, "request to the simulated world");
     if let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &shared).await {
         return exec(shared, &request, upgrade).await;

@@ -120,6 +120,11 @@ impl Call {
         Self { body: Some((JSON.to_owned(), options)), ..Self::new(Method::DELETE, At::Place(place)) }
     }
     #[must_use]
+    pub(crate) fn with_body(mut self, body: Value) -> Self {
+        self.body = self.body.map(|(kind, _)| (kind, body));
+        self
+    }
+    #[must_use]
     pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
         self
@@ -128,6 +133,14 @@ impl Call {
     #[must_use]
     pub(crate) fn dry(self) -> Self {
         self.query("dryRun", "All")
+    }
+
+    /// The object that it is about, whole.
+    pub(crate) fn object(&self) -> Option<Place> {
+        match &self.at {
+            At::Place(place) => Some(Place { subresource: None, ..place.clone() }),
+            At::Path(_) => None,
+        }
     }
 
     /// Path and query.
@@ -144,7 +157,10 @@ impl Call {
     }
 
     fn request(&self) -> Result<Request<Body>, Fault> {
-        let mut request = Request::builder().method(self.method.clone()).uri(self.target()?).header(header::ACCEPT, self.accept);
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(self.target()?)
+            .header(header::ACCEPT, self.accept);
         let body = match &self.body {
             Some((kind, value)) => {
                 request = request.header(header::CONTENT_TYPE, kind);
@@ -165,7 +181,10 @@ pub(crate) struct Asked<'a> {
     method: &'a Method,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    pub(crate) fn to(server: &'a str, intent: Intent, place: &'a Place, method: &'a Method) -> Self {
+        Self { server, intent, place: Some(place), method }
+    }
     /// `patch deployments.apps `api` in namespace `shop``.
     pub(crate) fn what(&self) -> String {
         match self.place {
@@ -241,7 +260,12 @@ impl Session<'_> {
     }
 
     /// All objects of a collection that the selectors choose, up to a bound.
-    pub(crate) async fn list(&self, place: &Place, labels: Option<&str>, fields: Option<&str>) -> Result<Listing, Fault> {
+    pub(crate) async fn list(
+        &self,
+        place: &Place,
+        labels: Option<&str>,
+        fields: Option<&str>,
+    ) -> Result<Listing, Fault> {
         let mut listing = Listing { items: Vec::new(), truncated: false };
         let mut next = String::new();
         loop {
@@ -301,9 +325,14 @@ impl Session<'_> {
             let answer = answer.await?;
             let status = answer.status();
             let failed = status.is_client_error() || status.is_server_error();
-            let (head, body) = read(answer, if failed { LARGEST_ERROR } else { limit }).await.map_err(|why| {
-                if failed { fault::answered(status, "", None, &asked) } else { fault::unreadable(&asked, why) }
-            })?;
+            let (head, body) =
+                read(answer, if failed { LARGEST_ERROR } else { limit }).await.map_err(|why| {
+                    if failed {
+                        fault::answered(status, "", None, &asked)
+                    } else {
+                        fault::unreadable(&asked, why)
+                    }
+                })?;
             if failed {
                 let wait = retry_after(&head.headers);
                 return Err(fault::answered(status, &String::from_utf8_lossy(&body), wait, &asked));
@@ -317,7 +346,10 @@ impl Session<'_> {
     }
 }
 
-async fn read(answer: Response<Body>, limit: usize) -> Result<(http::response::Parts, Vec<u8>), &'static str> {
+async fn read(
+    answer: Response<Body>,
+    limit: usize,
+) -> Result<(http::response::Parts, Vec<u8>), &'static str> {
     let (head, body) = answer.into_parts();
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok((head, body.to_bytes().to_vec())),
@@ -329,8 +361,16 @@ async fn read(answer: Response<Body>, limit: usize) -> Result<(http::response::P
 /// The objects of a list or an answer, as the part of them that is looked at. Fields that are
 /// `null` count as absent.
 pub(crate) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
-    serde_json::from_value(without_nulls(value))
-        .map_err(|error| Fault::permanent(format!("the cluster sent an object of an unexpected form: {error}")))
+    serde_json::from_value(without_nulls(value)).map_err(|error| {
+        Fault::permanent(format!("the cluster sent an object of an unexpected form: {error}"))
+    })
+}
+
+/// What an action kept of an observation, exactly as it kept it.
+pub(crate) fn kept<T: DeserializeOwned>(state: &Value) -> Result<T, Fault> {
+    serde_json::from_value(state.clone()).map_err(|_| {
+        Fault::permanent("what was observed was kept by another version").hint("observe it anew")
+    })
 }
 
 fn without_nulls(value: Value) -> Value {
@@ -356,9 +396,17 @@ const LONGEST_WARNING: usize = 300;
 /// The texts of `Warning: 299 - "text"` headers.
 fn warnings_of(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(header::WARNING).iter().filter_map(|value| {
-        let text = value.to_str().ok()?.splitn(3, ' ').nth(2)?.trim();
-        let text = text.strip_prefix('"')?.split("\" \"").next()?.trim_end_matches('"');
-        Some(text.replace("\\\"", "\"").replace("\\\\", "\\").chars().take(LONGEST_WARNING).collect())
+        let (_, quoted) = value.to_str().ok()?.split_once('"')?;
+        let mut text = String::new();
+        let mut rest = quoted.chars();
+        while let Some(c) = rest.next() {
+            match c {
+                '"' => break,
+                '\\' => text.extend(rest.next()),
+                c => text.push(c),
+            }
+        }
+        Some(text.chars().take(LONGEST_WARNING).collect())
     });
     texts.take(MOST_WARNINGS).collect()
 }
@@ -371,14 +419,18 @@ mod tests {
     fn reads_warning_headers() {
         let mut headers = HeaderMap::new();
         headers.append(header::WARNING, r#"299 - "policy/v1beta1 is deprecated""#.parse().unwrap());
-        headers.append(header::WARNING, r#"299 - "say \"no\"" "Sat, 01 Jan 2022 00:00:00 GMT""#.parse().unwrap());
+        headers.append(
+            header::WARNING,
+            r#"299 - "say \"no\"" "Sat, 01 Jan 2022 00:00:00 GMT""#.parse().unwrap(),
+        );
         headers.append(header::WARNING, "odd".parse().unwrap());
         assert_eq!(warnings_of(&headers), ["policy/v1beta1 is deprecated", "say \"no\""]);
     }
 
     #[test]
     fn writes_queries_that_cannot_be_broken_out_of() {
-        let call = Call::get(Place::core("pods").within("shop")).query("labelSelector", "app=a,b in (c&d)").dry();
+        let call =
+            Call::get(Place::core("pods").within("shop")).query("labelSelector", "app=a,b in (c&d)").dry();
         assert_eq!(
             call.target().unwrap(),
             "/api/v1/namespaces/shop/pods?labelSelector=app%3Da,b%20in%20(c%26d)&dryRun=All"

@@ -81,8 +81,7 @@ pub(crate) fn intent(method: &Method, uri: &http::Uri, read_only_exec: &[Vec<Str
         let harmless = subresource == "exec" && is_read_only(&values_of(query, "command"), read_only_exec);
         return if harmless { Intent::Read } else { Intent::Write };
     }
-    let asks_for_rights =
-        *method == Method::POST && uri.path().ends_with("/selfsubjectaccessreviews");
+    let asks_for_rights = *method == Method::POST && uri.path().ends_with("/selfsubjectaccessreviews");
     if asks_for_rights || values_of(query, "dryRun") == ["All"] {
         return Intent::Read;
     }

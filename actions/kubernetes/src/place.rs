@@ -4,6 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use runbook_core::fault::Fault;
+use serde::{Deserialize, Serialize};
 
 /// What may not stand bare in a path segment or a query value.
 const RESERVED: &AsciiSet = &CONTROLS
@@ -32,7 +33,7 @@ pub(crate) fn encoded(text: &str) -> impl fmt::Display + '_ {
 }
 
 /// A collection, one object of it, or one face of that object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) group: String,
     pub(crate) version: String,
@@ -40,6 +41,7 @@ pub(crate) struct Place {
     pub(crate) resource: String,
     pub(crate) namespace: Option<String>,
     pub(crate) name: Option<String>,
+    #[serde(skip)]
     pub(crate) subresource: Option<&'static str>,
 }
 
@@ -131,7 +133,8 @@ impl fmt::Display for Place {
 
 /// The rule of the API for a name in a path.
 fn a_name(name: &str) -> Result<&str, Fault> {
-    let wrong = name.is_empty() || name.len() > 253 || name == "." || name == ".." || name.contains(['/', '%']);
+    let wrong =
+        name.is_empty() || name.len() > 253 || name == "." || name == ".." || name.contains(['/', '%']);
     if wrong {
         let shown: String = name.chars().take(80).collect();
         return Err(Fault::permanent(format!("`{shown}` cannot be the name of an object"))
@@ -156,7 +159,11 @@ mod tests {
                 "/apis/apps/v1/namespaces/shop/deployments/api/scale",
                 "deployments/scale.apps",
             ),
-            (deployment.sub("scale").collection(), "/apis/apps/v1/namespaces/shop/deployments", "deployments.apps"),
+            (
+                deployment.sub("scale").collection(),
+                "/apis/apps/v1/namespaces/shop/deployments",
+                "deployments.apps",
+            ),
         ] {
             assert_eq!(place.path().unwrap(), path);
             assert_eq!(place.resource_name(), name);

@@ -19,7 +19,7 @@ use runbook_contract::{
     access::Intent,
     text::{bounded, clean, line},
 };
-use runbook_core::{Value, duration::Duration, fault::Fault, secret};
+use runbook_core::{Value, change, duration::Duration, fault::Fault, secret};
 use url::Url;
 
 use crate::{
@@ -304,4 +304,28 @@ pub(crate) fn header_of(text: &str) -> Result<HeaderValue, Fault> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The key of a try as a header: as it is, or its digest where headers cannot carry it.
+pub(crate) fn key_header(key: &str) -> HeaderValue {
+    let plain = HeaderValue::from_str(key).ok().filter(|value| value.to_str().is_ok());
+    // A digest is hexadecimal, which a header always carries.
+    plain
+        .or_else(|| HeaderValue::from_str(&change::digest(&Value::String(key.to_owned()))).ok())
+        .unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_fits_into_a_header() {
+        assert_eq!(key_header("run_1/step/0"), "run_1/step/0");
+        for odd in ["run_1/für/0", "a\nb"] {
+            let header = key_header(odd);
+            assert!(header.to_str().unwrap().starts_with("sha256:"), "{odd}");
+            assert_eq!(header, key_header(odd));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod crash;
 mod gates;
 mod ladders;
+mod properties;
 mod steps;
 mod undo;
 mod world;

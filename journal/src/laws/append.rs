@@ -100,7 +100,8 @@ pub(super) async fn a_batch_that_is_not_a_chain_is_refused_whole(journal: Arc<dy
     let mut story = Story::new(1);
     journal.append(story.tell(2)).await.unwrap();
     let good = story.tell(3);
-    let broken: [(&str, u64, fn(&mut Batch)); 5] = [
+    type Spoil = fn(&mut Batch);
+    let broken: [(&str, u64, Spoil); 5] = [
         ("a gap", 5, |batch| drop(batch.records.remove(1))),
         ("a gap at the front", 4, |batch| drop(batch.records.remove(0))),
         ("an entry twice", 3, |batch| batch.records.insert(0, batch.records[0].clone())),

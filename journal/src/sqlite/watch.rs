@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use runbook_core::event::RunId;
 use sqlx::{ConnectOptions as _, Connection as _, Error, SqliteConnection};
 use tokio::time::sleep;
 
@@ -58,16 +59,15 @@ impl Watch {
         Self(Arc::new(Shared { place, bell, over, waiting: Mutex::default(), eye: Default::default() }))
     }
 
-    pub(super) async fn changed(&self, since: Mark) -> Result<Mark, JournalError> {
+    pub(super) async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
         // A mark that is given out must come after the first look, or an append between the two
         // would never be noticed.
         self.0.open().await.map_err(|error| Fault::of(&error, &self.0.place).at(&self.0.place))?;
-        let now = self.0.bell.mark();
-        if now != since {
+        if let Some(now) = self.0.bell.heard(run, after, since) {
             return Ok(now);
         }
         let _wait = Wait::begin(&self.0);
-        Ok(self.0.bell.rung(since).await)
+        Ok(self.0.bell.rung(run, after, since).await)
     }
 
     pub(super) async fn close(&self) {

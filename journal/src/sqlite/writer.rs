@@ -70,7 +70,7 @@ struct Caller {
 
 #[derive(Debug)]
 enum Message {
-    Caller(Caller),
+    Caller(Box<Caller>),
     Close(oneshot::Sender<()>),
 }
 
@@ -92,7 +92,7 @@ impl Writer {
     pub(super) async fn ask(&self, asked: Asked) -> Answer {
         let (answer, answered) = oneshot::channel();
         let closed = || Fault::closed().at(&self.place);
-        self.inbox.send(Message::Caller(Caller { asked, answer })).await.map_err(|_| closed())?;
+        self.inbox.send(Message::Caller(Box::new(Caller { asked, answer }))).await.map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -135,14 +135,14 @@ impl Queue {
         }
         let mut group = Group::default();
         match self.messages.recv().await? {
-            Message::Caller(caller) => group.push(caller),
+            Message::Caller(caller) => group.push(*caller),
             Message::Close(done) => self.closing = Some(done),
         }
         let deadline = Instant::now() + self.pace.patience();
         loop {
             while self.closing.is_none() && group.has_room() {
                 match self.messages.try_recv() {
-                    Ok(Message::Caller(caller)) => group.push(caller),
+                    Ok(Message::Caller(caller)) => group.push(*caller),
                     Ok(Message::Close(done)) => self.closing = Some(done),
                     Err(_) => break,
                 }
@@ -208,10 +208,11 @@ impl Desk {
             Err(fault) => asked.iter().map(|_| Err(fault.clone().at(&self.place))).collect(),
             Ok(answers) => answers,
         };
-        let appended =
-            |(asked, answer): (&Asked, &Answer)| matches!(asked, Asked::Append { .. }) && answer.is_ok();
-        if asked.iter().zip(&answers).any(appended) {
-            self.bell.ring();
+        for (asked, answer) in asked.iter().zip(&answers) {
+            if let (Asked::Append { batch, .. }, Ok(_)) = (asked, answer) {
+                let (run, head) = batch.head();
+                self.bell.appended(run, head);
+            }
         }
         for (answer, waiting) in answers.into_iter().zip(waiting) {
             // A caller that has gone away does not need its answer.

@@ -1,5 +1,7 @@
 //! The deployment controller: pods are replaced step by step, within surge and unavailability.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::cluster::{NOTICE, placing, pods};
@@ -29,7 +31,7 @@ pub(crate) fn bounds(deployment: &Value) -> (usize, usize, usize) {
     };
     let (surge, unavailable) = (share("maxSurge", true), share("maxUnavailable", false).min(desired));
     // Both zero would never move; the controller then allows one to be missing.
-    if surge == 0 && unavailable == 0 { (desired, 0, 1) } else { (desired, surge, unavailable) }
+    if surge == 0 && unavailable == 0 { (desired, 0, desired.min(1)) } else { (desired, surge, unavailable) }
 }
 
 pub(crate) fn min_ready(deployment: &Value) -> Seconds {
@@ -205,17 +207,15 @@ fn surplus(pods: &[&Pod], count: usize, at: Seconds) -> Vec<String> {
 }
 
 fn remove(state: &mut State, namespace: &str, names: Vec<String>, at: Seconds) -> bool {
-    let mut scaled: Vec<(String, String)> = Vec::new();
+    let mut scaled: BTreeMap<(String, String), usize> = BTreeMap::new();
     for pod in state.pods.iter_mut().filter(|pod| pod.namespace == namespace && names.contains(&pod.name)) {
         pod.gone = Some(at);
-        let set = (pod.deployment.clone(), pod.replica_set.clone());
-        if !scaled.contains(&set) {
-            scaled.push(set);
-        }
+        *scaled.entry((pod.deployment.clone(), pod.replica_set.clone())).or_default() += 1;
     }
-    for (deployment, set) in scaled {
+    for ((deployment, set), count) in scaled {
         let left = state.pods.iter().filter(|pod| pod.replica_set == set && pod.exists(at)).count();
-        tell(state, namespace, &deployment, at, format!("Scaled down replica set {set} to {left}"));
+        let told = format!("Scaled down replica set {set} from {} to {left}", left + count);
+        tell(state, namespace, &deployment, at, told);
     }
     !names.is_empty()
 }
@@ -242,7 +242,8 @@ fn create(scenario: &Scenario, state: &mut State, of: (&str, &str, &str), count:
     }
     if made > 0 {
         let now = state.pods.iter().filter(|pod| pod.replica_set == set && pod.exists(at)).count();
-        tell(state, namespace, deployment, at, format!("Scaled up replica set {set} to {now}"));
+        let before = now - made;
+        tell(state, namespace, deployment, at, format!("Scaled up replica set {set} from {before} to {now}"));
     }
     made > 0
 }
@@ -279,7 +280,7 @@ pub(crate) fn new_pod(
     })
 }
 
-fn tell(state: &mut State, namespace: &str, deployment: &str, at: Seconds, message: String) {
+pub(crate) fn tell(state: &mut State, namespace: &str, deployment: &str, at: Seconds, message: String) {
     state.happened(Happening {
         at,
         namespace: namespace.to_owned(),

@@ -11,6 +11,8 @@ use crate::state::text;
 pub(crate) const ONCALL_TOKEN: &str = "simulated-oncall";
 /// The token of the user who may only look.
 pub(crate) const VIEWER_TOKEN: &str = "simulated-viewer";
+/// Below this path everybody is the viewer.
+pub(crate) const VIEWER_PATH: &str = "/as/viewer";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum User {
@@ -19,9 +21,10 @@ pub(crate) enum User {
 }
 
 impl User {
+    /// No token is the on-call user: kubectl sends none over plain HTTP.
     pub fn of_token(token: &str) -> Option<Self> {
         match token {
-            ONCALL_TOKEN => Some(Self::Oncall),
+            "" | ONCALL_TOKEN => Some(Self::Oncall),
             VIEWER_TOKEN => Some(Self::Viewer),
             _ => None,
         }

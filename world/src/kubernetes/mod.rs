@@ -7,6 +7,7 @@ pub(crate) mod failure;
 pub(crate) mod logs;
 pub(crate) mod objects;
 pub(crate) mod patch;
+pub(crate) mod protobuf;
 pub(crate) mod reading;
 pub(crate) mod resources;
 pub(crate) mod selector;
@@ -132,7 +133,11 @@ fn answer(environment: &Environment, request: &Request) -> Result<Outcome, Failu
     let Target { resource, subresource, .. } = &target;
     access::check(&environment.scenario, user, verb, resource, subresource, target.space(), target.named())?;
     if resource.group == "authorization.k8s.io" {
-        let body = writing::parse(request)?;
+        let body = match request.media_type() == protobuf::MEDIA_TYPE {
+            true => protobuf::review(resource.kind, &request.body)
+                .ok_or_else(|| Failure::bad_request("the review cannot be decoded"))?,
+            false => writing::parse(request)?,
+        };
         let review = access::review(&environment.scenario, user, resource, &body);
         return Ok(Outcome::Answer(Answer::json(201, &review)));
     }

@@ -22,12 +22,7 @@ pub(crate) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
         "Deployment" => deployment(old, new, &mut flaws)?,
         "HorizontalPodAutoscaler" => autoscaler(new, &mut flaws),
         "Service" => service(new, &mut flaws),
-        "PodDisruptionBudget" => {
-            if new["spec"].get("minAvailable").is_some() && new["spec"].get("maxUnavailable").is_some() {
-                let why = "minAvailable and maxUnavailable cannot be both set";
-                flaws.push(Flaw::invalid("spec", &new["spec"], why));
-            }
-        }
+        "PodDisruptionBudget" => budget(new, &mut flaws),
         _ => {}
     }
     if flaws.is_empty() { Ok(()) } else { Err(Failure::invalid(resource, name, &flaws)) }
@@ -44,6 +39,15 @@ fn is_name(name: &str) -> bool {
 fn deployment(old: Option<&Value>, new: &Value, flaws: &mut Vec<Flaw>) -> Result<(), Failure> {
     let spec = &new["spec"];
     replicas(spec, flaws);
+    for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        if let Some(negative) = number(spec, &format!("/{field}")).filter(|n| *n < 0) {
+            let why = "must be greater than or equal to 0";
+            flaws.push(Flaw::invalid(format!("spec.{field}"), &json!(negative), why));
+        }
+    }
+    for field in ["maxSurge", "maxUnavailable"] {
+        rolling(&spec["strategy"]["rollingUpdate"][field], field, flaws);
+    }
     let selector = &spec["selector"];
     if let Some(old) = old
         && old["spec"]["selector"] != *selector
@@ -84,6 +88,19 @@ fn deployment(old: Option<&Value>, new: &Value, flaws: &mut Vec<Flaw>) -> Result
         self::container(container, &path, flaws)?;
     }
     Ok(())
+}
+
+/// A number of pods, or a share of them.
+fn rolling(value: &Value, field: &str, flaws: &mut Vec<Flaw>) {
+    let good = match value {
+        Value::Null => true,
+        Value::String(text) => text.strip_suffix('%').is_some_and(|percent| percent.parse::<u32>().is_ok()),
+        number => number.as_i64().is_some_and(|n| n >= 0),
+    };
+    if !good {
+        let why = "must be an integer or a percentage (e.g '5%'), greater than or equal to 0";
+        flaws.push(Flaw::invalid(format!("spec.strategy.rollingUpdate.{field}"), value, why));
+    }
 }
 
 fn replicas(spec: &Value, flaws: &mut Vec<Flaw>) {
@@ -143,6 +160,13 @@ fn autoscaler(new: &Value, flaws: &mut Vec<Flaw>) {
     } else if most < least {
         let why = "must be greater than or equal to `minReplicas`";
         flaws.push(Flaw::invalid("spec.maxReplicas", &json!(most), why));
+    }
+}
+
+fn budget(new: &Value, flaws: &mut Vec<Flaw>) {
+    let spec = &new["spec"];
+    if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
+        flaws.push(Flaw::invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
     }
 }
 

@@ -77,12 +77,7 @@ pub(crate) fn at(segments: &[Segment], at: Seconds) -> Option<&Segment> {
     segments.get(after.checked_sub(1)?)
 }
 
-/// The factor on a rate that the hour of the day puts on it.
-pub(crate) fn wave(at: Seconds) -> f64 {
-    1.0 + WAVE * (std::f64::consts::TAU * at / WAVE_PERIOD).sin()
-}
-
-/// What `wave` adds up to between two moments.
+/// What the breathing of the traffic makes of a constant rate between two moments, in seconds.
 pub(crate) fn waves(from: Seconds, to: Seconds) -> f64 {
     let turn = std::f64::consts::TAU / WAVE_PERIOD;
     (to - from) + WAVE / turn * ((turn * from).cos() - (turn * to).cos())
@@ -93,12 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waves_add_up() {
-        let steps = 10_000;
-        let (from, to) = (-300.0, 700.0);
-        let width = (to - from) / f64::from(steps);
-        let sum: f64 = (0..steps).map(|i| wave(from + width * (f64::from(i) + 0.5)) * width).sum();
-        assert!((sum - waves(from, to)).abs() < 1e-3);
-        assert!((0.97..=1.03).contains(&wave(375.0)));
+    fn the_traffic_breathes_around_its_mean() {
+        assert!((waves(0.0, WAVE_PERIOD) - WAVE_PERIOD).abs() < 1e-9);
+        for minute in -20..20 {
+            let from = f64::from(minute) * 60.0;
+            let share = waves(from, from + 60.0) / 60.0;
+            assert!((0.97..=1.03).contains(&share), "{share}");
+            let halves = waves(from, from + 30.0) + waves(from + 30.0, from + 60.0);
+            assert!((halves - waves(from, from + 60.0)).abs() < 1e-9);
+        }
     }
 }

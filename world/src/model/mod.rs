@@ -137,7 +137,8 @@ impl<'a> Model<'a> {
     pub fn conditions(&self, namespace: &str, name: &str, at: Seconds) -> Segment {
         let pods: Vec<&Pod> = self
             .pods(namespace, name)
-            .filter(|pod| pod.is_ready(at) || (at < 0.0 && at < pod.since))
+            // The rollouts before the creation went step by step, so no pod was missed while it started.
+            .filter(|pod| pod.is_ready(at) || (at < 0.0 && (at < pod.since || pod.ready.is_some())))
             .collect();
         let mut segment = Segment {
             from: at,

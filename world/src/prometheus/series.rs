@@ -34,9 +34,9 @@ const NAMES: [&str; 15] = [
 ];
 
 /// Fine where people set objectives, coarse elsewhere. Infinity comes after the last.
-const BUCKETS: [f64; 24] = [
+const BUCKETS: [f64; 25] = [
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0,
-    7.5, 10.0, 15.0, 30.0, 60.0,
+    6.0, 8.0, 10.0, 15.0, 30.0, 60.0,
 ];
 
 /// One series; `None` where it does not exist.

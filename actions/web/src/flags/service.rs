@@ -1,6 +1,6 @@
 //! The three ways in which flag services speak.
 
-use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
+use http::{HeaderName, Method, header::AUTHORIZATION};
 use runbook_contract::{access::Intent, text::clean};
 use runbook_core::{
     Value,
@@ -14,7 +14,7 @@ use url::Url;
 use super::{Config, FlagName, Shape};
 use crate::{
     auth,
-    client::{Call, Client, Deadline},
+    client::{Call, Client, Deadline, key_header},
 };
 
 const MOST_NAMES: usize = 5000;
@@ -88,9 +88,7 @@ impl Service {
         if !request.body.is_null() {
             call = call.json(&request.body);
         }
-        if let Ok(key) = HeaderValue::from_str(key) {
-            call = call.with(HeaderName::from_static("idempotency-key"), key);
-        }
+        call = call.with(HeaderName::from_static("idempotency-key"), key_header(key));
         self.client.send(call).await?.success().map(drop)
     }
 

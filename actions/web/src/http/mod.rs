@@ -39,10 +39,7 @@ pub fn actions(config: &Config, access: &Arc<Access>) -> Vec<Arc<dyn Action>> {
     let listed = Allow::new(config.allow.iter().cloned());
     let allow = config.base_url.iter().fold(listed, |allow, base| allow.and(base.allow()));
     let (client, base) = (Client::new(access, allow), Base(config.base_url.clone()));
-    vec![
-        Arc::new(get::Get::new(client.clone(), base.clone())),
-        Arc::new(request::Request::new(client, base)),
-    ]
+    vec![Arc::new(get::Get::new(client.clone(), base.clone())), Arc::new(request::Request::new(client, base))]
 }
 
 /// What the actions say of themselves.

@@ -18,9 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Base, headers_of, millis, shown_json, to_outputs};
+use super::{Base, headers_of, millis, shown_json, to_outputs, url_of};
 use crate::{
-    client::{Call, Client, Deadline},
+    client::{Call, Client, Deadline, key_header},
     endpoint::host_of,
     fault::obstacle,
     json_path::JsonPath,
@@ -149,6 +149,23 @@ impl Method {
 }
 
 impl Input {
+    /// The request as it is sent.
+    fn call(&self, request: &change::Request, key: &str, deadline: Deadline) -> Result<Call, Fault> {
+        let mut call = Call::new(self.method.http(), Intent::Write, url_of(&request.url)?, deadline);
+        call.shows_path = false;
+        call = match &request.body {
+            Value::Null => call,
+            Value::String(text) => Call { body: Some(text.clone().into_bytes()), ..call }
+                .with(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+            body => call.json(body),
+        };
+        call.headers.extend(headers_of(&self.headers)?);
+        let name = self.idempotency_key.as_deref().unwrap_or("Idempotency-Key");
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| Fault::permanent("`idempotency_key` is not the name of a header"))?;
+        Ok(call.with(name, key_header(key)))
+    }
+
     /// The input of the request that takes this one back to `before`.
     fn inverse(&self, before: &Value) -> Option<Self> {
         let undo = self.undo.clone()?;
@@ -284,23 +301,7 @@ impl Action for Request {
                 return Err(Fault::conflict(format!("`{}` is now {}", look.json_path, brief(&now))));
             }
         }
-        let mut call = Call::new(input.method.http(), Intent::Write, url_of(&change.request.url)?, deadline);
-        call.shows_path = false;
-        call = match &change.request.body {
-            Value::Null => call,
-            Value::String(text) => Call { body: Some(text.clone().into_bytes()), ..call }
-                .with(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-            body => call.json(body),
-        };
-        call.headers.extend(headers_of(&input.headers)?);
-        let key = input.idempotency_key.as_deref().unwrap_or("Idempotency-Key");
-        let key = HeaderName::from_bytes(key.as_bytes())
-            .map_err(|_| Fault::permanent("`idempotency_key` is not the name of a header"))?;
-        call = call.with(
-            key,
-            HeaderValue::from_str(&cx.idempotency_key)
-                .map_err(|_| Fault::permanent("the idempotency key cannot be sent as a header"))?,
-        );
+        let call = input.call(&change.request, &cx.idempotency_key, deadline)?;
         let answer = self.client.send(call).await?;
         let status = answer.status.as_u16();
         match input.expect_status {

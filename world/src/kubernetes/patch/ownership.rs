@@ -85,14 +85,20 @@ fn collect(value: &Value, parent: &str, field: &str, path: &mut Path, paths: &mu
     }
 }
 
+/// Whether a value is written like this as JSON.
+fn reads(value: &Value, json: &str) -> bool {
+    let written = value.to_string();
+    written == json
+}
+
 /// The value at a path.
 pub(crate) fn get<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, step| match step {
         Step::Field(field) => value.get(field),
         Step::Key(key, wanted) => {
-            value.as_array()?.iter().find(|i| i.get(key).is_some_and(|k| k.to_string() == *wanted))
+            value.as_array()?.iter().find(|i| i.get(key).is_some_and(|k| reads(k, wanted)))
         }
-        Step::Item(wanted) => value.as_array()?.iter().find(|item| item.to_string() == *wanted),
+        Step::Item(wanted) => value.as_array()?.iter().find(|item| reads(item, wanted)),
     })
 }
 
@@ -102,7 +108,7 @@ pub(crate) fn remove(object: &mut Value, path: &[Step]) {
     let parent = above.iter().try_fold(object, |value, step| match step {
         Step::Field(field) => value.get_mut(field),
         Step::Key(key, wanted) => {
-            value.as_array_mut()?.iter_mut().find(|i| i.get(key).is_some_and(|k| k.to_string() == *wanted))
+            value.as_array_mut()?.iter_mut().find(|i| i.get(key).is_some_and(|k| reads(k, wanted)))
         }
         Step::Item(_) => None,
     });
@@ -111,9 +117,9 @@ pub(crate) fn remove(object: &mut Value, path: &[Step]) {
             fields.shift_remove(field);
         }
         (Some(Value::Array(items)), Step::Key(key, wanted)) => {
-            items.retain(|item| item.get(key).is_none_or(|k| k.to_string() != *wanted));
+            items.retain(|item| !item.get(key).is_some_and(|k| reads(k, wanted)));
         }
-        (Some(Value::Array(items)), Step::Item(wanted)) => items.retain(|item| item.to_string() != *wanted),
+        (Some(Value::Array(items)), Step::Item(wanted)) => items.retain(|item| !reads(item, wanted)),
         _ => {}
     }
 }
