@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// What the pure core must never come to depend on, directly: async, network, clocks, databases.
 const IMPURE: &[&str] =
-    &["tokio", "futures", "async-trait", "reqwest", "hyper", "axum", "sqlx", "kube", "rand"];
+    &["tokio", "futures", "async-trait", "reqwest", "hyper", "axum", "rusqlite", "kube", "rand"];
 
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();

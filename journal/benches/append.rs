@@ -8,7 +8,7 @@ use std::{
     env,
     fs::File,
     io::{Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,11 +17,9 @@ use std::{
 };
 
 use futures::future::join_all;
+use runbook_core::event::Summary;
 use runbook_journal::{Batch, Journal as _, Sqlite, laws::Story};
-use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::{Connection, TransactionBehavior};
 
 const ROUNDS: usize = 7;
 const RUNS: usize = 1_000;
@@ -42,13 +40,13 @@ async fn main() {
 
     let (alone, durability) = single_appender(folder.path()).await;
     println!("journal: one appender, one entry         {alone}   ({durability})");
-    let bare = bare_single(folder.path()).await;
+    let bare = bare_single(folder.path());
     println!("SQLite alone: one entry a transaction    {bare}");
     println!("journal over SQLite alone, p50           {:.2}", alone.p50 / bare.p50);
 
     let (mut journal, mut bare) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        bare.push(bare_groups(&folder.path().join(format!("bare-{round}.db"))).await);
+        bare.push(bare_groups(&folder.path().join(format!("bare-{round}.db"))));
         journal.push(appenders(&folder.path().join(format!("journal-{round}.db"))).await);
     }
     let (journal, bare) = (median(journal), median(bare));
@@ -114,19 +112,16 @@ async fn single_appender(folder: &Path) -> (Times, String) {
     (times(taken), journal.durability())
 }
 
-async fn bare_single(folder: &Path) -> Times {
-    let mut conn = bare_connection(&folder.join("bare-single.db")).await;
+fn bare_single(folder: &Path) -> Times {
+    let mut conn = bare_connection(&folder.join("bare-single.db"));
     let mut story = Story::new(1);
-    let mut taken = Vec::new();
-    for _ in 0..2_000 {
-        let batch = story.tell_at_length(1, LENGTH);
-        let (sql, values) = transaction(&[(1, batch)]);
+    let taken = (0..2_000).map(|_| {
+        let row = Row::of(1, story.tell_at_length(1, LENGTH));
         let began = Instant::now();
-        sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut conn).await.unwrap();
-        taken.push(began.elapsed());
-    }
-    conn.close().await.unwrap();
-    times(taken)
+        transaction(&mut conn, &[row]);
+        began.elapsed()
+    });
+    times(taken.collect())
 }
 
 /// All batches of all runs, sealed beforehand: that is the engine's work, not the journal's.
@@ -138,7 +133,7 @@ fn batches() -> Vec<Vec<Batch>> {
     (0..RUNS).map(run).collect()
 }
 
-async fn appenders(path: &PathBuf) -> f64 {
+async fn appenders(path: &Path) -> f64 {
     let journal = Arc::new(Sqlite::open(path).await.unwrap());
     let runs = Arc::new(batches());
     let next = Arc::new(AtomicUsize::new(0));
@@ -161,77 +156,87 @@ async fn appenders(path: &PathBuf) -> f64 {
     rate
 }
 
-/// The same rows in the same tables, as many batches a transaction as there are appenders, each
-/// transaction one prepared call whose values are ready: nothing but SQLite is measured.
-async fn bare_groups(path: &Path) -> f64 {
-    let mut conn = bare_connection(path).await;
-    let mut transactions = Vec::new();
-    let runs = batches();
-    let numbered: Vec<_> = runs.into_iter().enumerate().collect();
-    for together in numbered.chunks(AT_ONCE) {
-        for step in 0..STEPS {
-            let batches: Vec<_> =
-                together.iter().map(|(number, run)| (*number as i64 + 1, run[step].clone())).collect();
-            transactions.push(transaction(&batches));
+/// The same rows in the same tables, as many batches a transaction as there are appenders, by
+/// prepared statements whose values are ready: nothing but SQLite is measured.
+fn bare_groups(path: &Path) -> f64 {
+    let mut conn = bare_connection(path);
+    let runs: Vec<Vec<Row>> = (1..)
+        .zip(batches())
+        .map(|(number, run)| run.into_iter().map(|batch| Row::of(number, batch)).collect())
+        .collect();
+    let mut transactions: Vec<Vec<Row>> = Vec::new();
+    let mut runs = runs.into_iter().map(Vec::into_iter).collect::<Vec<_>>();
+    for together in runs.chunks_mut(AT_ONCE) {
+        for _ in 0..STEPS {
+            transactions.push(together.iter_mut().filter_map(Iterator::next).collect());
         }
     }
     let began = Instant::now();
-    for (sql, values) in transactions {
-        sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut conn).await.unwrap();
+    for rows in &transactions {
+        transaction(&mut conn, rows);
     }
-    let rate = (RUNS * STEPS) as f64 / began.elapsed().as_secs_f64();
-    conn.close().await.unwrap();
-    rate
+    (RUNS * STEPS) as f64 / began.elapsed().as_secs_f64()
 }
 
-async fn bare_connection(path: &Path) -> SqliteConnection {
-    let mut conn = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging()
-        .connect()
-        .await
+fn bare_connection(path: &Path) -> Connection {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
         .unwrap();
-    sqlx::raw_sql(include_str!("../src/sqlite/schema/1.sql")).execute(&mut conn).await.unwrap();
+    conn.execute_batch(include_str!("../src/sqlite/schema/1.sql")).unwrap();
     conn
 }
 
-fn transaction(batches: &[(i64, Batch)]) -> (String, SqliteArguments) {
-    let mut values = SqliteArguments::default();
-    let list = |row: &str, rows: usize| vec![row; rows].join(",");
-    for (number, batch) in batches {
-        let (last, summary) = (batch.records.last().unwrap(), &batch.summary);
-        values.add(*number).unwrap();
-        values.add(batch.run.to_string()).unwrap();
-        values.add(last.seq as i64).unwrap();
-        values.add(last.hash.clone()).unwrap();
-        values.add(format!("{:.9}", summary.started_at)).unwrap();
-        values.add(summary.runbook.clone()).unwrap();
-        values.add(summary.environment.clone()).unwrap();
-        values.add(summary.status.clone()).unwrap();
-        values.add(summary.incident.clone()).unwrap();
-        values.add(format!("{:.9}", summary.started_at)).unwrap();
-        values.add(serde_json::to_string(summary).unwrap()).unwrap();
-    }
-    let mut records = 0;
-    for (number, batch) in batches {
-        for record in &batch.records {
-            values.add(*number).unwrap();
-            values.add(record.seq as i64).unwrap();
-            values.add(record.bytes.clone()).unwrap();
-            values.add(record.hash.clone()).unwrap();
-            records += 1;
+struct Row {
+    number: i64,
+    id: String,
+    at: String,
+    summary: String,
+    batch: Batch,
+}
+
+impl Row {
+    fn of(number: i64, batch: Batch) -> Self {
+        Self {
+            number,
+            id: batch.run.to_string(),
+            at: format!("{:.9}", batch.summary.started_at),
+            summary: serde_json::to_string(&batch.summary).unwrap(),
+            batch,
         }
     }
-    let sql = format!(
-        "BEGIN IMMEDIATE; INSERT INTO runs (num, id, seq, hash, updated_at, runbook, environment, status, \
-         incident, started_at, summary) VALUES {} ON CONFLICT (num) DO UPDATE SET seq = excluded.seq, \
-         hash = excluded.hash, updated_at = excluded.updated_at, status = excluded.status, \
-         summary = excluded.summary; INSERT INTO records (run, seq, bytes, hash) VALUES {}; COMMIT",
-        list("(?,?,?,?,?,?,?,?,?,?,?)", batches.len()),
-        list("(?,?,?,?)", records),
-    );
-    (sql, values)
+}
+
+fn transaction(conn: &mut Connection, rows: &[Row]) {
+    const RUN: &str = "INSERT INTO runs (num, id, seq, hash, updated_at, runbook, environment, status, \
+        incident, started_at, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+        ON CONFLICT (num) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, \
+        updated_at = excluded.updated_at, status = excluded.status, summary = excluded.summary";
+    const RECORD: &str = "INSERT INTO records (run, seq, bytes, hash) VALUES (?1, ?2, ?3, ?4)";
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    {
+        let mut run = transaction.prepare_cached(RUN).unwrap();
+        let mut insert = transaction.prepare_cached(RECORD).unwrap();
+        for Row { number, id, at, summary: json, batch } in rows {
+            let (last, summary) = (batch.records.last().unwrap(), &batch.summary);
+            let Summary { runbook, environment, status, incident, .. } = summary;
+            run.execute((
+                number,
+                id,
+                last.seq,
+                &last.hash,
+                at,
+                runbook,
+                environment,
+                status,
+                incident,
+                at,
+                json,
+            ))
+            .unwrap();
+            for record in &batch.records {
+                insert.execute((number, record.seq, &record.bytes, &record.hash)).unwrap();
+            }
+        }
+    }
+    transaction.commit().unwrap();
 }

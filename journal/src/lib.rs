@@ -6,6 +6,7 @@ pub mod laws;
 
 mod bell;
 mod checked;
+mod lease;
 mod memory;
 mod sqlite;
 

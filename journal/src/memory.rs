@@ -11,7 +11,7 @@ use runbook_core::{
     event::{Record, RunId, Summary, genesis},
 };
 
-use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::Bell};
+use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::Bell, lease::Lease};
 
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -47,13 +47,6 @@ impl Kept {
     fn head(&self) -> u64 {
         self.records.len() as u64
     }
-}
-
-/// The fence outlives the holder.
-#[derive(Debug, Default)]
-struct Lease {
-    fence: u64,
-    holder: Option<(RunId, Timestamp)>,
 }
 
 #[async_trait]
@@ -109,19 +102,7 @@ impl Journal for Memory {
         until: Timestamp,
     ) -> Result<u64, JournalError> {
         let mut state = self.state();
-        let lease = state.locks.entry(target.to_owned()).or_default();
-        let until = match lease.holder.filter(|(_, until)| *until > now) {
-            Some((holder, until)) if holder != run => {
-                return Err(JournalError::Locked { target: target.to_owned(), run: holder, until });
-            }
-            Some((_, present)) => present.max(until),
-            None => {
-                lease.fence += 1;
-                until
-            }
-        };
-        lease.holder = Some((run, until));
-        Ok(lease.fence)
+        state.locks.entry(target.to_owned()).or_default().take(target, run, now, until)
     }
 
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
@@ -160,12 +141,6 @@ impl State {
             }
         }
         Ok(())
-    }
-}
-
-impl Lease {
-    fn release(&mut self, run: RunId) {
-        self.holder = self.holder.filter(|(holder, _)| *holder != run);
     }
 }
 

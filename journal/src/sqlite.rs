@@ -1,16 +1,16 @@
 //! A journal in one SQLite file, which several processes may use at once.
 //!
-//! One task owns the writing connection and commits what is waiting as one group (`writer`,
+//! One thread owns the writing connection and commits what is waiting as one group (`writer`,
 //! `group`); reads have connections of their own (`reader`); a claim is a lock on a file (`claim`);
 //! what other processes append is noticed by asking SQLite now and then (`watch`).
 
 mod claim;
+mod column;
 mod connect;
 mod fault;
 mod group;
 mod place;
 mod reader;
-mod text;
 mod watch;
 mod writer;
 
@@ -36,7 +36,7 @@ use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::
 pub struct Sqlite {
     place: Place,
     /// None where the database may only be read.
-    writer: Option<Writer>,
+    writer: Option<Arc<Writer>>,
     reader: Reader,
     watch: Watch,
     durability: String,
@@ -52,14 +52,11 @@ impl Sqlite {
     /// cannot be created; `Unusable` where it is not a journal.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let place = absolute(path)?;
-        let create = {
-            let place = place.clone();
-            move || place.create().map(|()| place.writable())
-        };
-        match blocking(&place, create).await? {
-            true => Self::open_writable(place).await,
-            false => Self::open_readable(place).await,
-        }
+        blocking(&place.clone(), move || {
+            place.create().map_err(|error| Fault::of_io(&error).at(&place))?;
+            if place.writable() { Self::open_writable(place) } else { Self::open_readable(place) }
+        })
+        .await
     }
 
     /// Opens a database that is there for reading alone: nothing is created or changed, not even
@@ -68,30 +65,35 @@ impl Sqlite {
     /// # Errors
     /// As `open`, and `Unusable` where there is no such file.
     pub async fn open_read_only(path: &Path) -> Result<Self, JournalError> {
-        Self::open_readable(absolute(path)?).await
+        let place = absolute(path)?;
+        blocking(&place.clone(), move || Self::open_readable(place)).await
     }
 
-    async fn open_writable(place: Place) -> Result<Self, JournalError> {
-        let (conn, durability) = connect::open(&place).await?;
-        let identity = place.identity().map_err(|error| Fault::of_io(&error).at(&place))?;
+    fn open_writable(place: Place) -> Result<Self, JournalError> {
+        let (conn, durability) = connect::open(&place)?;
         let bell = Arc::new(Bell::default());
+        let writer = place
+            .identity()
+            .and_then(|identity| Writer::start(place.clone(), conn, identity, Arc::clone(&bell)))
+            .map_err(|error| Fault::of_io(&error).at(&place))?;
+        let writer = Arc::new(writer);
         Ok(Self {
-            writer: Some(Writer::start(place.clone(), conn, identity, Arc::clone(&bell))),
-            reader: Reader::beside_a_writer(place.clone()),
-            watch: Watch::over_connection(place.clone(), bell),
+            writer: Some(Arc::clone(&writer)),
+            reader: Reader::new(place.clone(), true),
+            watch: Watch::over_writer(writer, bell),
             place,
             durability,
         })
     }
 
-    async fn open_readable(place: Place) -> Result<Self, JournalError> {
-        let mut conn =
-            connect::read_only(&place).await.map_err(|error| Fault::of(&error, &place).at(&place))?;
-        connect::expect_schema(&mut conn, &place).await?;
+    fn open_readable(place: Place) -> Result<Self, JournalError> {
+        place.identity().map_err(|error| Fault::of_io(&error).at(&place))?;
+        let conn = connect::untouched(&place).map_err(|error| Fault::of(&error, &place).at(&place))?;
+        connect::expect_schema(&conn, &place)?;
         Ok(Self {
             writer: None,
-            reader: Reader::alone(place.clone()),
-            watch: Watch::over_files(place.clone(), Arc::new(Bell::default())),
+            reader: Reader::new(place.clone(), false),
+            watch: Watch::over_files(place.clone(), Arc::default()),
             place,
             durability: "sqlite, read-only".to_owned(),
         })
@@ -101,7 +103,6 @@ impl Sqlite {
     /// main one. Whatever is asked afterwards fails. A process that ends without this loses nothing.
     pub async fn close(&self) {
         self.reader.close().await;
-        self.watch.close().await;
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
@@ -135,7 +136,7 @@ impl Journal for Sqlite {
     }
 
     async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
-        self.watch.changed(run, after, since).await
+        Ok(self.watch.changed(run, after, since).await)
     }
 
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {
@@ -143,7 +144,9 @@ impl Journal for Sqlite {
             return Err(Fault::ReadOnly.at(&self.place));
         }
         let (folder, name) = (self.place.beside(".claims"), run.to_string());
-        match blocking(&self.place, move || claim::take(&folder, &name)).await? {
+        let place = self.place.clone();
+        let take = move || claim::take(&folder, &name).map_err(|error| Fault::of_io(&error).at(&place));
+        match blocking(&self.place, take).await? {
             Some(claimed) => Ok(Claim::new(run, Arc::new(claimed))),
             None => Err(JournalError::Claimed { run }),
         }
@@ -179,8 +182,7 @@ fn absolute(path: &Path) -> Result<Place, JournalError> {
 /// Does something that may wait for the disk where it holds up no task.
 async fn blocking<T: Send + 'static>(
     place: &Place,
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, JournalError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|_| Fault::closed().at(place))?;
-    done.map_err(|error| Fault::of_io(&error).at(place))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::closed().at(place)))
 }

@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -65,6 +68,20 @@ impl Place {
     pub(super) fn writable(&self) -> bool {
         let may = |path: &Path| access(path, Access::WRITE_OK).is_ok();
         may(&self.0) && (may(self.folder()) || (may(&self.beside("-wal")) && may(&self.beside("-shm"))))
+    }
+
+    /// How SQLite is told to read the file as it is, without a look at anything beside it.
+    pub(super) fn immutable_uri(&self) -> String {
+        let mut uri = String::from("file:");
+        for byte in self.0.as_os_str().as_bytes() {
+            match byte {
+                b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    uri.push(char::from(*byte))
+                }
+                other => uri.push_str(&format!("%{other:02X}")),
+            }
+        }
+        uri + "?immutable=1"
     }
 
     /// Whether entries may lie in the log that are not in the main file yet.

@@ -3,16 +3,17 @@
 
 use std::{
     fs,
+    mem::replace,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use runbook_core::event::RunId;
-use sqlx::{ConnectOptions as _, Connection as _, Error, SqliteConnection};
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 
-use super::{connect, fault::Fault, place::Place};
-use crate::{JournalError, Mark, bell::Bell};
+use super::{fault::Fault, place::Place, writer::Writer};
+use crate::{Mark, bell::Bell};
 
 /// How late an append of another process may be noticed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -22,19 +23,18 @@ pub(super) struct Watch(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    place: Place,
     bell: Arc<Bell>,
-    over: Over,
+    eye: Eye,
     waiting: Mutex<Waiting>,
-    /// Opened when somebody waits for the first time, and then kept: what it has seen last is what
-    /// tells whether there is anything new.
-    eye: tokio::sync::Mutex<Option<Eye>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Over {
-    Connection,
-    Files,
+#[derive(Debug)]
+enum Eye {
+    /// The writer's connection knows what others have committed from what it has committed itself.
+    Writer(Arc<Writer>),
+    /// For a database that this process does not write: a connection that reads one without its log
+    /// does not see what others do.
+    Files(Mutex<Files>),
 }
 
 #[derive(Debug, Default)]
@@ -44,89 +44,70 @@ struct Waiting {
 }
 
 impl Watch {
-    /// Asks SQLite, by a connection of its own.
-    pub(super) fn over_connection(place: Place, bell: Arc<Bell>) -> Self {
-        Self::over(Over::Connection, place, bell)
+    pub(super) fn over_writer(writer: Arc<Writer>, bell: Arc<Bell>) -> Self {
+        Self::over(Eye::Writer(writer), bell)
     }
 
-    /// Looks at the files, for a database that this user cannot write: a connection that reads one
-    /// without its log does not see what others do.
     pub(super) fn over_files(place: Place, bell: Arc<Bell>) -> Self {
-        Self::over(Over::Files, place, bell)
+        Self::over(Eye::Files(Mutex::new(Files::of(place))), bell)
     }
 
-    fn over(over: Over, place: Place, bell: Arc<Bell>) -> Self {
-        Self(Arc::new(Shared { place, bell, over, waiting: Mutex::default(), eye: Default::default() }))
+    fn over(eye: Eye, bell: Arc<Bell>) -> Self {
+        Self(Arc::new(Shared { bell, eye, waiting: Mutex::default() }))
     }
 
-    pub(super) async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
-        // A mark that is given out must come after the first look, or an append between the two
-        // would never be noticed.
-        self.0.open().await.map_err(|error| Fault::of(&error, &self.0.place).at(&self.0.place))?;
+    pub(super) async fn changed(&self, run: RunId, after: u64, since: Mark) -> Mark {
         if let Some(now) = self.0.bell.heard(run, after, since) {
-            return Ok(now);
+            return now;
         }
         let _wait = Wait::begin(&self.0);
-        Ok(self.0.bell.rung(run, after, since).await)
-    }
-
-    pub(super) async fn close(&self) {
-        if let Some(Eye::Connection { conn, .. }) = self.0.eye.lock().await.take() {
-            // Nothing was written with it, so that nothing can be lost.
-            let _ = conn.close().await;
-        }
+        self.0.bell.rung(run, after, since).await
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn open(&self) -> Result<(), Error> {
-        let mut eye = self.eye.lock().await;
-        if eye.is_none() {
-            *eye = Some(Eye::open(self.over, &self.place).await?);
-            // There is no telling what went by while it was closed.
-            self.bell.ring();
-        }
-        Ok(())
-    }
-
-    async fn look(&self) {
-        let mut eye = self.eye.lock().await;
-        let seen = match eye.as_mut() {
-            Some(open) => open.sees_more(&self.place).await,
-            None => Eye::open(self.over, &self.place).await.map(|opened| {
-                *eye = Some(opened);
-                true
-            }),
-        };
-        match seen {
-            Ok(false) => {}
-            Ok(true) => self.bell.ring(),
-            Err(error) => {
-                // Whoever waits looks for itself, and meets the error if it lasts.
-                tracing::debug!(%error, "cannot see whether others have appended");
-                *eye = None;
-                self.bell.ring();
-            }
-        }
-    }
-
     /// Looks for as long as somebody waits.
     async fn keep_looking(self: Arc<Self>) {
-        let _ended = Ended(&self);
+        let mut ended = Ended(Some(&self));
         loop {
-            self.look().await;
+            if let Err(fault) = Self::look(&self).await {
+                tracing::debug!(?fault, "cannot see whether others have appended");
+                // Whoever waits looks for itself, and meets the error if it lasts.
+                self.bell.ring();
+            }
             sleep(INTERVAL).await;
-            let mut waiting = self.waiting();
+            let mut waiting = held(&self.waiting);
             if waiting.count == 0 {
                 waiting.looking = false;
+                ended.0 = None;
                 return;
             }
         }
     }
+
+    /// Rings if others have appended since the last look, or may have.
+    async fn look(shared: &Arc<Self>) -> Result<(), Fault> {
+        match &shared.eye {
+            Eye::Writer(writer) => writer.look().await,
+            Eye::Files(_) => {
+                let shared = Arc::clone(shared);
+                spawn_blocking(move || shared.look_at_files()).await.map_err(|_| Fault::closed())
+            }
+        }
+    }
+
+    fn look_at_files(&self) {
+        if let Eye::Files(files) = &self.eye
+            && held(files).have_changed()
+        {
+            self.bell.ring();
+        }
+    }
+}
+
+/// Nothing panics while it holds one of these, so what a poisoned one guards is whole.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One who waits. However the wait ends, it is counted out.
@@ -134,7 +115,7 @@ struct Wait<'a>(&'a Shared);
 
 impl<'a> Wait<'a> {
     fn begin(shared: &'a Arc<Shared>) -> Self {
-        let mut waiting = shared.waiting();
+        let mut waiting = held(&shared.waiting);
         waiting.count += 1;
         if !waiting.looking {
             waiting.looking = true;
@@ -146,65 +127,51 @@ impl<'a> Wait<'a> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.0.waiting().count -= 1;
+        held(&self.0.waiting).count -= 1;
     }
 }
 
 /// Lets the next who waits start anew, should the task that looks be ended from outside.
-struct Ended<'a>(&'a Shared);
+struct Ended<'a>(Option<&'a Shared>);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.waiting().looking = false;
+        if let Some(shared) = self.0 {
+            held(&shared.waiting).looking = false;
+        }
     }
 }
 
+/// What the files of a database looked like last.
 #[derive(Debug)]
-enum Eye {
-    Connection { conn: SqliteConnection, version: i64 },
-    Files { seen: Signature, settled: bool },
+struct Files {
+    place: Place,
+    seen: Signature,
+    /// Whether that look came long enough after the last write to tell it from the next.
+    settled: bool,
 }
 
-impl Eye {
-    async fn open(over: Over, place: &Place) -> Result<Self, Error> {
-        match over {
-            Over::Connection => {
-                let mut conn = connect::options(place).read_only(true).connect().await?;
-                let version = data_version(&mut conn).await?;
-                Ok(Self::Connection { conn, version })
-            }
-            Over::Files => Ok(Self::Files { seen: Signature::of(place), settled: false }),
-        }
+impl Files {
+    fn of(place: Place) -> Self {
+        Self { seen: Signature::of(&place), settled: false, place }
     }
 
-    async fn sees_more(&mut self, place: &Place) -> Result<bool, Error> {
-        match self {
-            Self::Connection { conn, version } => {
-                let before = std::mem::replace(version, data_version(conn).await?);
-                Ok(before != *version)
-            }
-            Self::Files { seen, settled } => {
-                let before = std::mem::replace(seen, Signature::of(place));
-                // Two writes within one tick of the file system's clock look like one: what has
-                // just been written is looked at once more.
-                let was_settled = std::mem::replace(settled, seen.is_settled());
-                Ok(before != *seen || !was_settled)
-            }
-        }
+    /// Two writes within one tick of the file system's clock look like one: what has just been
+    /// written counts as changed once more.
+    fn have_changed(&mut self) -> bool {
+        let before = replace(&mut self.seen, Signature::of(&self.place));
+        let was_settled = replace(&mut self.settled, self.seen.is_settled());
+        before != self.seen || !was_settled
     }
 }
 
-/// Differs from the last answer of the same connection if another connection has committed since.
-async fn data_version(conn: &mut SqliteConnection) -> Result<i64, Error> {
-    sqlx::query_scalar("PRAGMA data_version").fetch_one(conn).await
-}
-
+/// Length and time of the main file and of its log.
 #[derive(Debug, PartialEq, Eq)]
 struct Signature([Option<(u64, SystemTime)>; 2]);
 
 impl Signature {
     fn of(place: &Place) -> Self {
-        let look = |path: &std::path::Path| {
+        let look = |path: &Path| {
             let found = fs::metadata(path).ok()?;
             Some((found.len(), found.modified().ok()?))
         };
