@@ -94,6 +94,10 @@ impl Wired {
             owner: person::this_process(),
         })
     }
+    /// Whether a secret can be read, and if not, why.
+    pub fn secret(&self, name: &str) -> Result<(), String> {
+        self.secrets.value(name).map(drop)
+    }
     /// The actions that this environment offers.
     pub fn registry(&self) -> &Registry {
         &self.registry

@@ -18,7 +18,9 @@ use futures::Stream;
 use runbook_contract::Registry;
 use runbook_core::{
     Value,
+    change::{Planned, Validation},
     event::{Actor, Body, Broken, Created, Event, Record, RunId, genesis, verify},
+    fault::Fault,
     run::{Input, Run},
 };
 use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
@@ -205,12 +207,29 @@ impl Engine {
         self.journal.durability()
     }
 
+    /// What taking the changes of a run back would do as the world is now, the last change first.
+    /// Changes nothing.
+    pub async fn foresee_undo(&self, run: &Run) -> Vec<(String, Result<(Planned, Validation), Fault>)> {
+        let (effects, _) = run.undo_effects(self.clock.now());
+        let mut foreseen = Vec::with_capacity(effects.len());
+        for (step, effect) in effects {
+            let outcome = match effect {
+                Ok(effect) => self.performer.perform(run, effect).await,
+                Err(fault) => Input::Planned { step: step.clone(), outcome: Err(fault) },
+            };
+            if let Input::Planned { outcome, .. } = outcome {
+                foreseen.push((step, outcome));
+            }
+        }
+        foreseen
+    }
+
     /// What an action would stumble over, for a rendered input.
     pub async fn preflight(
         &self,
         action: &str,
         input: &Value,
-    ) -> Result<Vec<runbook_contract::Obstacle>, runbook_core::fault::Fault> {
+    ) -> Result<Vec<runbook_contract::Obstacle>, Fault> {
         self.performer.preflight(action, input).await
     }
 }

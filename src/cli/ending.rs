@@ -26,6 +26,8 @@ pub enum Purpose {
     Run,
     /// Taking the changes of an ended run back: undone is what was asked for.
     Undo,
+    /// Stopping it: cancelled is what was asked for.
+    Cancel,
 }
 
 /// Tells the end of a watched run.
@@ -54,6 +56,7 @@ pub fn code(run: &Run, purpose: Purpose) -> Exit {
     match ended.status {
         EndStatus::Succeeded | EndStatus::Complete => Exit::Success,
         EndStatus::Undone if purpose == Purpose::Undo => Exit::Success,
+        EndStatus::Cancelled if purpose == Purpose::Cancel => Exit::Success,
         EndStatus::Undone => Exit::Undone,
         EndStatus::Stuck => Exit::Stuck,
         EndStatus::Cancelled => Exit::Cancelled,

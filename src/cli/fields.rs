@@ -82,11 +82,20 @@ fn named(name: &str, schema: &Value) -> String {
 }
 
 fn bounds(schema: &Value) -> String {
-    match (schema.get("minimum"), schema.get("maximum")) {
+    let number = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let numbers = match (number("minimum"), number("maximum")) {
         (Some(low), Some(high)) => format!(" {low} to {high}"),
         (Some(low), None) => format!(" from {low}"),
         (None, Some(high)) => format!(" up to {high}"),
         (None, None) => String::new(),
+    };
+    // An example says more than the pattern that it fits.
+    let example = schema.get("examples").and_then(|examples| examples.get(0)).map(plain);
+    let pattern = schema.get("pattern").map(plain);
+    match (example, pattern) {
+        (Some(example), _) => format!("{numbers} like {example}"),
+        (None, Some(pattern)) => format!("{numbers} matching {pattern}"),
+        (None, None) => numbers,
     }
 }
 
@@ -109,7 +118,9 @@ mod tests {
         for (schema, expected) in [
             (json!({"type": "string"}), "string"),
             (json!({"type": "integer", "minimum": 1, "maximum": 20}), "integer 1 to 20"),
-            (json!({"type": "number", "minimum": 0}), "number from 0"),
+            (json!({"type": "number", "minimum": 0.0}), "number from 0"),
+            (json!({"type": "string", "pattern": "^[a-z]+$"}), "string matching ^[a-z]+$"),
+            (json!({"type": "string", "pattern": "^[0-9]", "examples": ["30s"]}), "string like 30s"),
             (json!({"enum": ["a", "b"]}), "a | b"),
             (json!({"type": "array", "items": {"type": "string"}}), "list of string"),
             (json!({"type": "array"}), "list"),

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Data goes to stdout, talk to stderr.
 
 mod actions;
+mod again;
 mod answer;
 mod apply;
 mod approvals;
@@ -18,6 +19,7 @@ mod list;
 mod live;
 mod man;
 mod moment;
+mod outline;
 mod paint;
 mod permissions;
 mod preflight;
@@ -28,6 +30,7 @@ mod resume;
 mod run;
 mod run_id;
 mod runs;
+mod said;
 mod schema;
 mod show;
 pub mod start;

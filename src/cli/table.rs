@@ -2,6 +2,9 @@
 
 use crate::cli::paint::{Paint, Tone, one_line};
 
+/// What stands in an empty cell.
+const DASH: &str = "-";
+
 /// Rows under a header, each column as wide as its widest cell.
 #[derive(Debug)]
 pub struct Table {
@@ -34,11 +37,21 @@ impl Table {
     /// Adds a row; an empty cell is shown as a dash, so that columns can be cut by scripts.
     pub fn row<const COLUMNS: usize>(&mut self, cells: [Cell; COLUMNS]) {
         let dash =
-            |cell: Cell| if cell.text.is_empty() { Cell { text: "-".to_owned(), ..cell } } else { cell };
+            |cell: Cell| if cell.text.is_empty() { Cell { text: DASH.to_owned(), ..cell } } else { cell };
         self.rows.push(cells.into_iter().map(dash).collect());
     }
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    /// Leaves out the columns in which nothing stands.
+    #[must_use]
+    pub fn without_empty_columns(mut self) -> Self {
+        let is_used = |column: &usize| {
+            self.rows.iter().any(|row| row.get(*column).is_some_and(|cell| cell.text != DASH))
+        };
+        let used: Vec<usize> = (0..self.header.len()).filter(is_used).collect();
+        self.header = used.iter().filter_map(|column| self.header.get(*column).copied()).collect();
+        for row in &mut self.rows {
+            *row = used.iter().filter_map(|column| row.get(*column).cloned()).collect();
+        }
+        self
     }
     pub fn render(&self, paint: Paint) -> String {
         self.indented("", paint)
@@ -89,6 +102,15 @@ mod tests {
         table.row(["longer".into(), "".into(), "c".into()]);
         let text = table.render(Paint::new(false));
         assert_eq!(text, "NAME    EFFECT  SUMMARY\né       read    a b\nlonger  -       c\n");
+    }
+
+    #[test]
+    fn empty_columns_can_be_left_out() {
+        let mut table = Table::new(["a", "b", "c"]);
+        table.row(["1".into(), "".into(), "3".into()]);
+        table.row(["".into(), "".into(), "6".into()]);
+        let table = table.without_empty_columns();
+        assert_eq!(table.render(Paint::new(false)), "A  C\n1  3\n-  6\n");
     }
 
     #[test]

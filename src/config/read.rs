@@ -26,6 +26,11 @@ impl Config {
         Self::read(&file)
     }
 
+    /// Whether there is a file at all that would be read without one being named.
+    pub fn is_near() -> bool {
+        nearest().is_ok()
+    }
+
     /// Reads one file. Relative paths in it start from its folder.
     pub fn read(file: &Path) -> Result<Self, CliError> {
         let text = text_of(file)?;

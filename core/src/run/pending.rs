@@ -22,7 +22,7 @@ pub(super) const POLL: Duration = Duration::from_secs(15);
 /// How long to wait for a target that another run holds before asking for it again.
 pub(super) const BUSY: Duration = Duration::from_secs(2);
 /// How long a single read may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// However long a step may take, a single read is cut off after this.
 const LONGEST_READ: Duration = Duration::from_secs(5 * 60);
 /// How long a single write may take before its outcome counts as unknown.
@@ -176,7 +176,7 @@ impl Run {
         Some(task)
     }
 
-    fn plan_task(&self, node: &Node, started_at: Timestamp) -> Option<Task> {
+    pub(super) fn plan_task(&self, node: &Node, started_at: Timestamp) -> Option<Task> {
         let key = self.idempotency_key(node);
         match self.undone_by(node) {
             Some(change) => Some(Task::PlanUndo { change, started_at, key, over_others: node.over_others }),

@@ -1,16 +1,22 @@
 //! Undo: the changes that took effect are taken back in reverse order, each after a look whether
 //! someone else has changed the target since.
 
+use std::sync::Arc;
+
 use super::{
-    Node, Phase, Run,
+    Effect, Node, Phase, Run,
     advance::is_within,
     draft::{Draft, End},
     fold::Corrupt,
     node::Role,
+    pending::READ_TIMEOUT,
 };
 use crate::{
+    Timestamp,
     change::Undo,
     event::{Body, StepStatus},
+    expression,
+    fault::Fault,
     runbook::UndoChoice,
 };
 
@@ -37,6 +43,29 @@ impl Run {
             .map(|(path, why)| format!("{path} ({why})"))
             .collect();
         (!left.is_empty()).then(|| format!("left as they are: {}", left.join(", ")))
+    }
+
+    /// How each change that took effect would be planned to be taken back, the last change first, for
+    /// a look before it is asked for; with the reasons why others would stay.
+    pub fn undo_effects(&self, now: Timestamp) -> (Vec<(String, Result<Effect, Fault>)>, Option<String>) {
+        let effects = self.to_take_back("").into_iter().filter_map(|path| {
+            let effect = self.undo_effect(self.node(&path)?, now).transpose()?;
+            Some((path, effect))
+        });
+        (effects.collect(), self.left_as_they_are(""))
+    }
+
+    fn undo_effect(&self, of: &Node, now: Timestamp) -> Result<Option<Effect>, Fault> {
+        let path = format!("{}~undo", of.path);
+        let parent = Some(of.path.clone());
+        let mut node = Node::new(path.clone(), of.place.clone(), Role::Undo, of.frame.clone(), parent);
+        node.item.clone_from(&of.item);
+        if let Some(UndoChoice::Action(own)) = &of.step().undo {
+            let rendered = expression::render(&own.with, &self.names_with_secrets(&node, now));
+            node.input = Arc::new(rendered.map_err(|error| Fault::permanent(error.to_string()))?);
+        }
+        let task = self.plan_task(&node, now);
+        Ok(task.map(|task| Effect { key: path.clone(), step: path, timeout: READ_TIMEOUT, task }))
     }
 
     /// One after the other, and none after one that is stuck.
