@@ -26,6 +26,8 @@ use self::{
     index::{Index, Indexed},
 };
 
+pub use self::actions::effect_of;
+
 /// The most items that a `for_each` may go over.
 pub const MAX_ITEMS: usize = 100;
 

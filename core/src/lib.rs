@@ -14,12 +14,15 @@ pub mod finding;
 pub mod graph;
 pub mod inputs;
 pub mod parse;
+pub mod report;
+pub mod run;
 pub mod runbook;
 pub mod sarif;
 pub mod schema;
 pub mod secret;
 pub mod spec;
-mod suggest;
+pub mod suggest;
+pub mod timeline;
 pub mod unknown;
 
 pub use jiff::Timestamp;

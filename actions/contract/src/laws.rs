@@ -32,6 +32,10 @@ pub fn of_spec(action: &dyn Action) -> Vec<String> {
     for name in given.into_iter().flat_map(|example| example.keys()) {
         require(spec.inputs().any(|known| known == name), "the example uses known fields");
     }
+    let required = spec.input.get("required").and_then(serde_json::Value::as_array);
+    for name in required.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        require(spec.example.get(name).is_some(), "the example gives every required field");
+    }
     broken
 }
 

@@ -10,7 +10,9 @@
 pub mod access;
 pub mod laws;
 pub mod registry;
+pub mod schema;
 pub mod secret;
+pub mod text;
 
 use std::fmt::Debug;
 

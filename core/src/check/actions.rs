@@ -231,8 +231,13 @@ impl<'a> Checker<'a> {
 
 /// What this use of an action does to the world, as far as its input is written out.
 pub fn derived_effect(spec: &ActionSpec, with: Option<&Node>) -> Effect {
+    with.map_or_else(|| effect_of(spec, &Value::Null), |with| effect_of(spec, &with.to_json()))
+}
+
+/// The same for a `with` that has been read.
+pub fn effect_of(spec: &ActionSpec, with: &Value) -> Effect {
     let Some(condition) = &spec.destructive_when else { return spec.effect };
-    let input = with.map_or_else(|| Value::Object(serde_json::Map::new()), |with| literal(&with.to_json()));
+    let input = if with.is_null() { Value::Object(serde_json::Map::new()) } else { literal(with) };
     match expression::holds(condition, &input) {
         Ok(Some(true)) => Effect::Destructive,
         // Not known before the run: the engine looks again, with the input filled in.

@@ -21,8 +21,19 @@ use crate::{
 };
 
 /// What `run` holds.
-pub const RUN_FIELDS: [&str; 8] =
-    ["environment", "id", "name", "now", "reason", "requested_by", "simulated", "started_at"];
+pub const RUN_FIELDS: [&str; 11] = [
+    "dry_run",
+    "environment",
+    "id",
+    "name",
+    "now",
+    "reason",
+    "recovered",
+    "requested_by",
+    "simulated",
+    "started_at",
+    "status",
+];
 /// What a step holds.
 const STEP_FIELDS: [&str; 4] = ["error", "outputs", "passed", "status"];
 /// What a run of another runbook gives.
