@@ -2,11 +2,7 @@
 //! refused.
 
 use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    collections::BTreeMap, fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
     sync::Arc,
 };
 
@@ -109,7 +105,8 @@ impl PlanFile {
             CliError::invalid(format!("{name} {why}"))
                 .hint("make one with `runbook run NAME --dry-run --plan-out FILE`")
         };
-        let length = std::fs::metadata(path).map_err(|error| refuse(format!("could not be read: {error}")))?.len();
+        let length =
+            std::fs::metadata(path).map_err(|error| refuse(format!("could not be read: {error}")))?.len();
         if length > LARGEST {
             return Err(refuse("is larger than any plan".to_owned()));
         }
@@ -119,11 +116,14 @@ impl PlanFile {
         match whole.get("version").and_then(Value::as_u64) {
             Some(version) if version == u64::from(VERSION) => {}
             Some(version) => {
-                return Err(refuse(format!("is a plan of version {version}, and this runbook knows {VERSION}")));
+                return Err(refuse(format!(
+                    "is a plan of version {version}, and this runbook knows {VERSION}"
+                )));
             }
             None => return Err(refuse("is no plan: it has no version".to_owned())),
         }
-        let plan: Self = serde_json::from_value(whole).map_err(|error| refuse(format!("is no plan: {error}")))?;
+        let plan: Self =
+            serde_json::from_value(whole).map_err(|error| refuse(format!("is no plan: {error}")))?;
         if plan.steps.iter().any(|step| step.change.digest() != step.digest) {
             return Err(refuse("was edited: a change does not fit its digest".to_owned()));
         }

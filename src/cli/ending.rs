@@ -96,7 +96,12 @@ fn summary(run: &Run, paint: Paint) -> String {
     for node in changes(run) {
         if let Some(change) = &node.change {
             let state = if node.landed { "" } else { "  (taken back)" };
-            text.push_str(&format!("  {}  {}  on {}{state}\n", node.path, one_line(&change.summary), change.target));
+            text.push_str(&format!(
+                "  {}  {}  on {}{state}\n",
+                node.path,
+                one_line(&change.summary),
+                change.target
+            ));
         }
     }
     if changes(run).next().is_none() {
@@ -126,7 +131,9 @@ fn next_steps(app: &App, run: &Run) {
         app.say(&format!("take it back: runbook undo {id}"));
     }
     if let Some(scenario) = &run.created.simulated {
-        app.say(&format!("the simulated world stays as it is now; set it back: runbook world {scenario} --reset"));
+        app.say(&format!(
+            "the simulated world stays as it is now; set it back: runbook world {scenario} --reset"
+        ));
     }
 }
 
@@ -135,7 +142,14 @@ fn waiting(app: &App, run: &Run) {
     let now = runbook_core::Timestamp::now();
     let me = crate::person::at_the_terminal();
     for (node, asked) in run.questions() {
-        let told = question::describe(run, node, &asked, &me, now, Paint::new(app.terminal.colour && app.terminal.stderr));
+        let told = question::describe(
+            run,
+            node,
+            &asked,
+            &me,
+            now,
+            Paint::new(app.terminal.colour && app.terminal.stderr),
+        );
         let commands = question::commands(run.id, node, &asked).join("\n  ");
         app.insist(&format!("{told}\n\nanswer, then go on:\n  {commands}\n  runbook resume {}\n", run.id));
     }

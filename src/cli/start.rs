@@ -36,7 +36,12 @@ pub struct Request {
 
 impl Request {
     /// The first event of a run in this environment.
-    pub fn created(&self, wired: &Wired, hands: Hands, bound_to: Option<BTreeMap<String, String>>) -> Created {
+    pub fn created(
+        &self,
+        wired: &Wired,
+        hands: Hands,
+        bound_to: Option<BTreeMap<String, String>>,
+    ) -> Created {
         Created {
             runbook: self.runbook.clone(),
             library: self.library.clone(),
@@ -66,7 +71,8 @@ pub fn inputs(runbook: &Runbook, given: &[String], file: Option<&PathBuf>) -> Re
             problems.push(format!("`{text}` is no input: write it like -i KEY=VALUE"));
             continue;
         };
-        if given.iter().filter(|other| other.split_once('=').is_some_and(|(key, _)| key == name)).count() > 1 {
+        if given.iter().filter(|other| other.split_once('=').is_some_and(|(key, _)| key == name)).count() > 1
+        {
             if !told.contains(&name) {
                 problems.push(format!("input `{name}` is given more than once"));
                 told.push(name);
@@ -103,7 +109,8 @@ fn refused(runbook: &Runbook, problems: &[String]) -> CliError {
         [one] => CliError::invalid(one).hint(hint),
         several => {
             let list: Vec<String> = several.iter().map(|problem| format!("\n  - {problem}")).collect();
-            CliError::invalid(format!("{} inputs cannot be taken:{}", several.len(), list.concat())).hint(hint)
+            CliError::invalid(format!("{} inputs cannot be taken:{}", several.len(), list.concat()))
+                .hint(hint)
         }
     }
 }
@@ -158,7 +165,9 @@ mod tests {
     #[test]
     fn every_problem_is_told_at_once() {
         let told = given(&["replicas=many", "dry", "servce=api", "dry=true", "dry=false"]).unwrap_err();
-        for part in ["4 inputs", "`replicas` must be", "`dry` is no input", "`dry` is given more than once", "servce"] {
+        for part in
+            ["4 inputs", "`replicas` must be", "`dry` is no input", "`dry` is given more than once", "servce"]
+        {
             assert!(told.message.contains(part), "{part} in {}", told.message);
         }
         let told = given(&["replicas=21", "service=api"]).unwrap_err();

@@ -190,15 +190,20 @@ impl Run {
         }
         let landed_before = node.landed;
         node.apply(event, speed, dry)?;
-        let (landed, role, parent) = (node.landed, node.role, node.parent.clone());
-        if matches!(event.body, Body::ApplyStarted { .. }) && role != Role::Undo {
+        let (landed, role, parent, list) = (node.landed, node.role, node.parent.clone(), node.place.list);
+        if matches!(event.body, Body::ApplyStarted { .. }) && role != Role::Undo && list == List::Steps {
             self.mutations += 1;
         }
         if let (Role::Option, Body::StepEnded { status: StepStatus::Succeeded, .. }) = (role, &event.body) {
             self.settle_ladder(path, parent.as_deref(), event.at);
         }
         if landed && !landed_before {
-            self.note_landed(path, role, parent, event.seq);
+            self.note_landed(path, role, parent);
+            // What is told to people at the end does not make a verified recovery doubtful.
+            if list == List::Steps {
+                let last = self.recovered.unwrap_or_default();
+                self.recovered = Some(Recovered { after_change: event.seq, ..last });
+            }
         }
         Ok(())
     }
@@ -216,7 +221,7 @@ impl Run {
         }
     }
 
-    fn note_landed(&mut self, path: &str, role: Role, parent: Option<String>, seq: u64) {
+    fn note_landed(&mut self, path: &str, role: Role, parent: Option<String>) {
         if role == Role::Undo {
             if let Some(of) = parent {
                 self.applied.retain(|applied| *applied != of);
@@ -229,8 +234,6 @@ impl Run {
         } else {
             self.applied.push(path.to_owned());
         }
-        let last = self.recovered.unwrap_or_default();
-        self.recovered = Some(Recovered { after_change: seq, ..last });
     }
 
     /// Makes the nodes of a runbook's steps.

@@ -357,6 +357,7 @@ impl Run {
         let reached = self.mutations + self.foreseen_mutations();
         if let Some(limit) = limit
             && node.role != Role::Undo
+            && node.place.list == super::List::Steps
             && reached >= limit
         {
             return Some(

@@ -167,6 +167,21 @@ steps:
 }
 
 #[test]
+fn telling_people_in_the_end_is_no_change_to_recover_from() {
+    let yaml = "
+limits: { max_mutations: 1 }
+steady_state: [ { id: up, check: test.get, with: { name: x }, expect: value == 1 } ]
+steps:
+  - { id: a, action: test.change, with: { name: x, value: 1 } }
+  - { id: soak, wait: steady_state }
+finally:
+  - { id: tell, action: test.change, with: { name: told, value: 1 } }
+";
+    let sim = check(yaml, &[], "succeeded", &["a succeeded", "soak succeeded", "tell succeeded"]);
+    assert_eq!((sim.run.recovered(), sim.run.mutations), (Some(true), 1));
+}
+
+#[test]
 fn for_each_runs_its_items_with_a_bound_and_stops_at_a_failure() {
     let yaml = "
 steps:
