@@ -1,4 +1,5 @@
 //! The parser and the checker on anything at all: they come to an end, and say where.
+#![expect(clippy::disallowed_methods, reason = "a test measures how long the core takes")]
 
 mod support;
 
