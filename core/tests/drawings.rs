@@ -1,4 +1,5 @@
 //! How `runbook describe --graph` shows a runbook. `UPDATE_EXPECTED=1` writes what is seen.
+#![expect(clippy::disallowed_methods, reason = "what is expected stands in files")]
 
 use std::{fs, path::Path};
 

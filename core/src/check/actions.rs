@@ -66,7 +66,21 @@ impl<'a> Checker<'a> {
             return None;
         };
         self.check_input(&spec.input, name, holder.get("with"), action);
+        self.check_secret_fields(spec, holder.get("with"));
         Some(spec)
+    }
+
+    /// Fields that others can see (a program's arguments, a message) take no secrets.
+    fn check_secret_fields(&mut self, spec: &ActionSpec, with: Option<&Node>) {
+        for entry in with.map(Node::entries).unwrap_or_default() {
+            let refuses = spec.input["properties"][&entry.key]["x-no-secrets"] == true;
+            if refuses && uses_secret(&entry.value) {
+                let message =
+                    format!("`{}` of `{}` can be seen by others, and takes no secret", entry.key, spec.name);
+                self.say(Code::SecretMisused, entry.value.caret(), message).hint =
+                    Some("hand it over in a field that is not shown; see `runbook actions`".to_owned());
+            }
+        }
     }
 
     fn meant_action(&self, action: &str) -> Option<String> {
@@ -243,6 +257,17 @@ pub fn effect_of(spec: &ActionSpec, with: &Value) -> Effect {
         // Not known before the run: the engine looks again, with the input filled in.
         _ => spec.effect,
     }
+}
+
+/// Whether a value has a secret filled in.
+fn uses_secret(node: &Node) -> bool {
+    let in_text = node.text().is_some_and(|text| {
+        let paths = expression::references_in_template(text).unwrap_or_default();
+        paths.iter().any(|path| path.first().is_some_and(|name| name == "secrets"))
+    });
+    in_text
+        || node.items().iter().any(uses_secret)
+        || node.entries().iter().any(|entry| uses_secret(&entry.value))
 }
 
 /// A value in which everything that is filled in later is unknown.

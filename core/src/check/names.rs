@@ -114,13 +114,10 @@ impl<'a> Checker<'a> {
     ) -> Option<Vec<Reference>> {
         match expression::located_references(source) {
             Ok(references) => {
-                let mut torn = None;
+                let mut torn = false;
                 for reference in &references {
                     // `steps.roll-back` reads as a difference; one finding says so.
-                    if torn != Some(reference.span().start) {
-                        self.check_reference(reference, written, scope);
-                    }
-                    torn = reference.dashed.then(|| reference.span().end + 1);
+                    torn = !torn && self.check_reference(reference, written, scope);
                 }
                 Some(references)
             }
@@ -133,13 +130,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check_reference(&mut self, reference: &Reference, written: &Written<'a>, scope: &Scope<'a>) {
+    /// Whether the name was torn at a dash, so that the next one is its rest.
+    fn check_reference(&mut self, reference: &Reference, written: &Written<'a>, scope: &Scope<'a>) -> bool {
         let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-        let known = |checker: &mut Self, depth: usize, code: Code, message: String, hint: Option<String>| {
-            let at = reference.spans.get(depth).cloned().unwrap_or_else(|| reference.span());
-            let span = checker.place(written.node, written.from + at.start..written.from + at.end);
-            checker.say(code, span, message).hint = hint;
-        };
         let wrong = match path.as_slice() {
             [] => None,
             [name, rest @ ..] if scope.outputs.is_some_and(|spec| has_output(spec, name)) => {
@@ -157,9 +150,11 @@ impl<'a> Checker<'a> {
             [name, ..] if scope.anything && !is_root(name) => None,
             [name, ..] => Some(unknown_root(name, scope)),
         };
-        if let Some(Wrong { depth, code, message, hint }) = wrong {
-            known(self, depth, code, message, hint);
-        }
+        let Some(Wrong { depth, code, message, hint, is_torn }) = wrong else { return false };
+        let at = reference.spans.get(depth).cloned().unwrap_or_else(|| reference.span());
+        let span = self.place(written.node, written.from + at.start..written.from + at.end);
+        self.say(code, span, message).hint = hint;
+        is_torn
     }
 
     fn wrong_input(&self, rest: &[&str]) -> Option<Wrong> {
@@ -188,11 +183,11 @@ impl<'a> Checker<'a> {
         let Some(indexed) = self.index.find(id) else {
             let message = format!("there is no step `{id}`");
             let dashed = self.index.ids().find(|known| known.starts_with(&format!("{id}-")));
-            let hint = match dashed.filter(|_| reference.dashed) {
-                Some(known) => Some(format!("a name with a dash is written `{}`", spelled(known))),
-                None => did_you_mean(id, self.index.ids()),
-            };
-            return Some(Wrong::new(Code::UnknownName, message, hint));
+            if let Some(known) = dashed.filter(|_| reference.dashed) {
+                let hint = format!("a name with a dash is written `{}`", spelled(known));
+                return Some(Wrong { is_torn: true, ..Wrong::new(Code::UnknownName, message, Some(hint)) });
+            }
+            return Some(Wrong::new(Code::UnknownName, message, did_you_mean(id, self.index.ids())));
         };
         if !self.has_settled(&indexed, scope) {
             return Some(self.not_upstream(id, &indexed, scope));

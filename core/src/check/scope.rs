@@ -75,11 +75,13 @@ pub struct Wrong {
     pub code: Code,
     pub message: String,
     pub hint: Option<String>,
+    /// Whether a dash tore the name in two.
+    pub is_torn: bool,
 }
 
 impl Wrong {
     pub fn new(code: Code, message: String, hint: Option<String>) -> Self {
-        Self { depth: 0, code, message, hint }
+        Self { depth: 0, code, message, hint, is_torn: false }
     }
     pub fn deeper(mut self, levels: usize) -> Self {
         self.depth += levels;

@@ -5,7 +5,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::LazyLock,
 };
 
 use regex::Regex;
@@ -415,25 +415,38 @@ impl Validator<'_> {
     }
 }
 
-/// Compiling a pattern takes longer than checking a file with it, so compiled ones are kept: those
-/// of our own types, and a few more.
+/// Whether a pattern is found in a text. Those of our own types are compiled once: that takes
+/// longer than checking a whole file with them.
 fn matches(pattern: &str, text: &str) -> bool {
-    const KEPT: usize = 64;
-    static COMPILED: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
-    let mut kept = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let compiled = match kept.get(pattern) {
-        Some(compiled) => compiled.clone(),
-        None => {
-            let compiled = inputs::compile(pattern).ok();
-            if kept.len() < KEPT {
-                kept.insert(pattern.to_owned(), compiled.clone());
+    static OWN: LazyLock<BTreeMap<String, Regex>> = LazyLock::new(|| {
+        let mut found = BTreeMap::new();
+        collect_patterns(super::runbook(), &mut found);
+        found
+    });
+    match OWN.get(pattern) {
+        Some(compiled) => compiled.is_match(text),
+        // A pattern that does not compile has a finding of its own.
+        None => inputs::compile(pattern).map_or(true, |compiled| compiled.is_match(text)),
+    }
+}
+
+fn collect_patterns(schema: &Value, found: &mut BTreeMap<String, Regex>) {
+    match schema {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(pattern) if key == "pattern" => {
+                        if let Ok(compiled) = inputs::compile(pattern) {
+                            found.insert(pattern.clone(), compiled);
+                        }
+                    }
+                    inner => collect_patterns(inner, found),
+                }
             }
-            compiled
         }
-    };
-    drop(kept);
-    // A pattern that does not compile has a finding of its own.
-    compiled.is_none_or(|compiled| compiled.is_match(text))
+        Value::Array(items) => items.iter().for_each(|item| collect_patterns(item, found)),
+        _ => {}
+    }
 }
 
 fn any_of(types: &BTreeSet<&'static str>) -> String {

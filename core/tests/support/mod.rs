@@ -75,7 +75,7 @@ pub fn catalog() -> Catalog {
             Effect::Write,
             object(
                 json!({ "channel": { "type": "string" } }),
-                json!({ "text": { "type": "string" }, "template": { "enum": ["declared", "update", "resolved"] } }),
+                json!({ "text": { "type": "string", "x-no-secrets": true }, "template": { "enum": ["declared", "update", "resolved"] } }),
                 &["channel"],
             ),
             UndoSupport::None("people have read it".to_owned()),
