@@ -129,9 +129,13 @@ impl Call {
         self.query.push((key, value.into()));
         self
     }
-    /// The server does everything but persist it.
+    /// The server does everything but persist it. Of a DELETE with a body it would not look at the
+    /// query, so there is none.
     #[must_use]
-    pub(crate) fn dry(self) -> Self {
+    pub(crate) fn dry(mut self) -> Self {
+        if self.method == Method::DELETE {
+            self.body = None;
+        }
         self.query("dryRun", "All")
     }
 
@@ -312,7 +316,7 @@ impl Session<'_> {
             At::Place(place) => Some(place),
             At::Path(_) => None,
         };
-        let intent = guard::intent(&call.method, &uri, &[]);
+        let intent = guard::intent(&call.method, &uri, call.body.is_some(), &[]);
         Ok(Asked { server: &self.link.server, intent, place, method: &call.method })
     }
 

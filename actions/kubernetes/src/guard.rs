@@ -7,6 +7,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request};
+use http_body::Body as _;
 use kube::client::Body;
 use percent_encoding::percent_decode_str;
 use runbook_contract::{Access, access::Intent};
@@ -60,7 +61,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let intent = intent(request.method(), request.uri(), &self.guard.read_only_exec);
+        let has_body = request.body().size_hint().exact() != Some(0);
+        let intent = intent(request.method(), request.uri(), has_body, &self.guard.read_only_exec);
         match self.guard.access.admit(intent) {
             Ok(()) => self.inner.call(request).map(|sent| sent.map_err(Into::into)).boxed(),
             Err(fault) => futures::future::ready(Err(NotAdmitted(fault).into())).boxed(),
@@ -73,16 +75,17 @@ const CONNECTING: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
 
 /// What a request is. The rules, in order: a connection into a pod, service or node is a write,
 /// unless it runs a command that the environment lists as read-only; asking about one's own rights
-/// is a read; what the server promises not to persist (`dryRun=All`) is a read; else the method
-/// decides.
-pub(crate) fn intent(method: &Method, uri: &http::Uri, read_only_exec: &[Vec<String>]) -> Intent {
+/// is a read; what the server promises not to persist (`dryRun=All`) is a read, except a DELETE with
+/// a body, for which the server looks into the body alone; else the method decides.
+pub(crate) fn intent(method: &Method, uri: &http::Uri, has_body: bool, read_only_exec: &[Vec<String>]) -> Intent {
     let query = uri.query().unwrap_or_default();
     if let Some(subresource) = connecting(uri.path()) {
         let harmless = subresource == "exec" && is_read_only(&values_of(query, "command"), read_only_exec);
         return if harmless { Intent::Read } else { Intent::Write };
     }
     let asks_for_rights = *method == Method::POST && uri.path().ends_with("/selfsubjectaccessreviews");
-    if asks_for_rights || values_of(query, "dryRun") == ["All"] {
+    let is_dry = values_of(query, "dryRun") == ["All"] && !(*method == Method::DELETE && has_body);
+    if asks_for_rights || is_dry {
         return Intent::Read;
     }
     Intent::of_method(method)
@@ -153,7 +156,14 @@ mod tests {
             ("GET", "/apis".to_owned(), Intent::Read),
         ] {
             let uri: http::Uri = uri.parse().unwrap();
-            assert_eq!(intent(&method.parse().unwrap(), &uri, &listed), expected, "{method} {uri}");
+            assert_eq!(intent(&method.parse().unwrap(), &uri, false, &listed), expected, "{method} {uri}");
         }
+    }
+
+    #[test]
+    fn a_delete_with_a_body_is_dry_only_by_its_body() {
+        let uri: http::Uri = "/api/v1/namespaces/shop/pods/api?dryRun=All".parse().unwrap();
+        assert_eq!(intent(&Method::DELETE, &uri, true, &[]), Intent::Write);
+        assert_eq!(intent(&Method::PATCH, &uri, true, &[]), Intent::Read);
     }
 }

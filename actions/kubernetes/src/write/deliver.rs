@@ -50,10 +50,11 @@ pub(crate) async fn deliver(
         let call = call.clone().with_body(body);
         let fault = match session.send(&if dry { call.dry() } else { call }).await {
             Ok(reply) => return Ok(Some(reply)),
-            Err(fault) if fault.kind == FaultKind::Conflict => fault,
+            // A patch that no longer fits what it is laid over is refused as invalid.
+            Err(fault) if matches!(fault.kind, FaultKind::Conflict | FaultKind::Permanent) => fault,
             Err(fault) => return Err(fault),
         };
-        let Some(place) = object.clone() else { return Err(fault) };
+        let Some(place) = object.clone().filter(|_| version.is_some()) else { return Err(fault) };
         let live = session.get(place).await?;
         let newer = text(&live, "/metadata/resourceVersion");
         if newer == version {
