@@ -16,7 +16,10 @@ use serde_json::Value;
 
 use crate::exit::CliError;
 
-pub use self::{limits::Limits, read::FILE};
+pub use self::{
+    limits::Limits,
+    read::{FILE, shown},
+};
 
 /// A project's configuration: where its runbooks and its journal are, which environments they may
 /// touch, who may say yes.

@@ -5,6 +5,7 @@ mod config;
 mod exit;
 mod library;
 mod person;
+mod plan_file;
 mod wire;
 
 use std::process::ExitCode;

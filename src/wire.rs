@@ -12,6 +12,7 @@ use std::{
 use runbook_contract::{Access, Mode, Registry};
 use runbook_core::{
     Value,
+    check::Catalog,
     event::{Floor, Policy},
     spec::{ActionSpec, Effect},
 };
@@ -20,7 +21,7 @@ use runbook_journal::{Journal, Memory, Sqlite};
 use runbook_world::World;
 
 use crate::{
-    config::{ApprovalFloor, Config, Environment},
+    config::{ApprovalFloor, Config, Environment, Floors},
     exit::CliError,
     person,
 };
@@ -32,6 +33,34 @@ pub fn specs() -> BTreeMap<String, ActionSpec> {
     #[cfg(feature = "kubernetes")]
     specs.extend(runbook_kubernetes::specs());
     specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect()
+}
+
+/// What the checker compares runbooks with: all actions, the people and secrets of the configuration,
+/// and what the policy of an environment asks of approvals.
+pub fn catalog(config: &Config, environment: Option<&str>) -> Catalog {
+    let groups = config.people.groups.iter().map(|(name, members)| (name.clone(), members.clone()));
+    let in_environments = config.environments.values().flat_map(|environment| environment.secrets.keys());
+    let simulated = config.environments.values().any(|environment| environment.simulated.is_some());
+    let given = simulated.then(|| secrets::FLAGS_TOKEN.to_owned());
+    let floors = config.environment(environment).map(|(_, environment)| &environment.approvals).ok();
+    Catalog {
+        specs: specs(),
+        groups: (!config.people.groups.is_empty()).then(|| groups.collect()),
+        secrets: Some(config.secrets.keys().chain(in_environments).cloned().chain(given).collect()),
+        floors: floors.into_iter().flat_map(catalog_floors).collect(),
+    }
+}
+
+fn catalog_floors(floors: &Floors) -> Vec<runbook_core::check::Floor> {
+    let floor = |effect, asked: &ApprovalFloor| runbook_core::check::Floor {
+        effect,
+        action: None,
+        count: asked.count,
+        from: asked.from.clone(),
+    };
+    let write = floors.write.as_ref().map(|asked| floor(Effect::Write, asked));
+    let destructive = floors.destructive.as_ref().map(|asked| floor(Effect::Destructive, asked));
+    write.into_iter().chain(destructive).collect()
 }
 
 /// An environment, ready to be acted upon.

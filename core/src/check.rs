@@ -8,6 +8,7 @@ mod inputs;
 mod names;
 mod order;
 mod people;
+mod scope;
 mod steps;
 mod triggers;
 
@@ -20,7 +21,10 @@ use crate::{
     spec::{ActionSpec, Effect},
 };
 
-use self::{book::Book, index::Index};
+use self::{
+    book::Book,
+    index::{Index, Indexed},
+};
 
 pub use self::actions::effect_of;
 
@@ -117,12 +121,14 @@ impl<'a> Checker<'a> {
         self.check_top_texts();
         self.check_escalation();
         self.check_steady_state();
-        self.check_ids();
+        let places: Vec<Indexed<'a>> = self.index.all().collect();
+        self.check_ids(&places);
         self.check_needs();
-        for place in self.index.all() {
-            self.check_step(place);
+        for place in &places {
+            self.check_step(*place);
         }
-        self.check_recursion();
+
+        self.check_recursion(&places);
     }
 
     fn say(&mut self, code: Code, span: std::ops::Range<usize>, message: impl Into<String>) -> &mut Finding {

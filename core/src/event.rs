@@ -378,6 +378,11 @@ pub struct Created {
     /// The changes that a plan file allows, by step; `None` where the run plans for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<BTreeMap<String, String>>,
+    /// The moment that changes depend on where they hold one (a restart is marked with its time):
+    /// that of the plan file, so that what was planned then is the same change now. `None` for the
+    /// time of each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<Timestamp>,
 }
 
 /// With which hands a run touches the world.

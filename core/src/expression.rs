@@ -10,6 +10,7 @@ mod names;
 mod quantity;
 mod scan;
 mod template;
+mod token;
 
 use std::{fmt, ops::Range};
 
@@ -105,6 +106,12 @@ pub fn located_references(source: &str) -> Result<Vec<Reference>, ExpressionErro
     let scan = scan::scan(source)?;
     compile(source, &scan)?;
     Ok(scan.references)
+}
+
+/// The path of an expression that is nothing but a name, such as `inputs.replicas`.
+pub fn plain_path(source: &str) -> Option<Vec<String>> {
+    let [reference] = <[Reference; 1]>::try_from(scan::scan(source).ok()?.references).ok()?;
+    (source.trim() == source.get(reference.span())?).then_some(reference.path)
 }
 
 fn compile(source: &str, scan: &Scan) -> Result<minijinja::Expression<'static, 'static>, ExpressionError> {

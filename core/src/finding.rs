@@ -223,6 +223,9 @@ impl Document {
     }
 }
 
+/// The most findings that are shown at once; whoever has more of them mends the first ones first.
+const MAX_SHOWN: usize = 200;
+
 /// Findings for people: each with the lines around its place and a caret under it.
 pub fn render(findings: &[Finding], documents: &[&Document], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
@@ -231,18 +234,33 @@ pub fn render(findings: &[Finding], documents: &[&Document], colour: bool) -> St
         .with_links(false)
         .with_context_lines(1)
         .without_syntax_highlighting();
+    let texts: Vec<Arc<str>> = documents.iter().map(|document| harmless(&document.text).into()).collect();
     let mut out = String::new();
-    for finding in findings {
-        let document = documents.iter().find(|document| document.file == finding.file);
-        let source = document.map(|document| NamedSource::new(&document.file, document.text.clone()));
+    for finding in findings.iter().take(MAX_SHOWN) {
+        let document = documents.iter().position(|document| document.file == finding.file);
+        let source = document.map(|index| NamedSource::new(harmless(&finding.file), texts[index].clone()));
         let shown = Shown { finding, source };
         if handler.render_report(&mut out, &shown).is_err() {
             // Writing to a string does not fail; a place outside the text is the only other cause.
-            out.push_str(&format!("{}:{}: {}\n", finding.file, finding.line, finding.message));
+            out.push_str(&format!("{}:{}: {shown}\n", harmless(&finding.file), finding.line));
         }
         out.push('\n');
     }
+    if let Some(more) = findings.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        out.push_str(&format!("… and {more} more findings\n"));
+    }
     out
+}
+
+/// A text that cannot steer a terminal. It keeps its length, so that places stay where they are.
+fn harmless(text: &str) -> String {
+    let replace = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() && c.len_utf8() == 1 => '?',
+        c if c.is_control() => '¿',
+        c => c,
+    };
+    text.chars().map(replace).collect()
 }
 
 /// A finding as miette wants it.
@@ -254,7 +272,7 @@ struct Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.finding.message)
+        f.write_str(&harmless(&self.finding.message))
     }
 }
 
@@ -271,7 +289,7 @@ impl miette::Diagnostic for Shown<'_> {
         })
     }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.finding.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.finding.hint.as_ref().map(|hint| Box::new(harmless(hint)) as Box<dyn fmt::Display>)
     }
     fn source_code(&self) -> Option<&dyn SourceCode> {
         self.source.as_ref().map(|source| source as &dyn SourceCode)
@@ -320,6 +338,15 @@ mod tests {
                 "message": "no", "hint": "drop it"
             })
         );
+    }
+
+    #[test]
+    fn a_file_cannot_steer_the_terminal() {
+        let document = Document::new("a.yaml", "x: \u{1b}[31m\u{9b}0m\u{7}\n");
+        let finding = document.finding(Code::UnknownKey, 0..1, "no `\u{1b}[2J`").hint("\u{7}");
+        let text = render(&[finding], &[&document], false);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert_eq!(harmless("a\u{9b}b").len(), "a\u{9b}b".len());
     }
 
     #[test]

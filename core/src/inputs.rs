@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     runbook::{Input, InputType},
-    schema::validate,
+    schema::shape,
     secret, suggest,
 };
 
@@ -118,7 +118,7 @@ pub fn from_text(name: &str, spec: &Input, text: &str) -> Result<Value, InputPro
 /// A value as the input takes it, or why it does not, as a fragment that fits after its name.
 pub fn check(spec: &Input, value: &Value) -> Result<Value, String> {
     let value = of_type(spec.kind, value).ok_or_else(|| {
-        format!("must be {}, not {}", article(spec.kind), validate::article(validate::type_of_json(value)))
+        format!("must be {}, not {}", article(spec.kind), shape::article(shape::type_of_json(value)))
     })?;
     let length = value.to_string().len();
     if length > MAX_VALUE {
@@ -233,7 +233,7 @@ pub fn type_name(kind: InputType) -> &'static str {
 
 /// A type for people.
 pub fn article(kind: InputType) -> &'static str {
-    validate::article(type_name(kind))
+    shape::article(type_name(kind))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! JSON Schema: that of a runbook, made from the types, and a validator that knows places.
 
+pub mod shape;
 pub mod validate;
 
 use std::sync::LazyLock;

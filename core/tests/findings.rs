@@ -1,6 +1,6 @@
 //! One broken runbook for every code: `findings/WORDS.yaml`, or a folder of files that belong
 //! together, with what people see beside it. `UPDATE_EXPECTED=1` writes what is seen.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test says enough by panicking")]
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! The parser and the checker on anything at all: they come to an end, and say where.
-#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 
 mod support;
 

@@ -159,7 +159,7 @@ impl Engine {
         &self,
         run: RunId,
         after: u64,
-    ) -> impl Stream<Item = Result<(Event, String), EngineError>> + Send {
+    ) -> impl Stream<Item = Result<(Event, String), EngineError>> + Send + use<> {
         struct Following {
             journal: Arc<dyn Journal>,
             after: u64,

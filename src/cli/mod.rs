@@ -5,19 +5,23 @@ mod answer;
 mod apply;
 mod approvals;
 mod approve;
+mod ask;
 mod bench;
 mod cancel;
 mod check;
 mod completions;
 mod describe;
+mod ending;
 mod fields;
 mod init;
 mod list;
+mod live;
 mod man;
 mod moment;
 mod paint;
 mod permissions;
 mod preflight;
+mod question;
 mod reading;
 mod reject;
 mod resume;
@@ -26,6 +30,7 @@ mod run_id;
 mod runs;
 mod schema;
 mod show;
+pub mod start;
 mod table;
 mod timeline;
 mod undo;
@@ -142,8 +147,12 @@ impl App {
     /// Says something to the person, on stderr, unless they asked for silence.
     pub fn say(&self, text: &str) {
         if !self.global.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            self.insist(text);
         }
+    }
+    /// The same to those who asked for silence: without this nothing would go on.
+    pub fn insist(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 }
 

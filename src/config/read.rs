@@ -75,7 +75,7 @@ fn text_of(file: &Path) -> Result<String, CliError> {
 }
 
 /// The path as it is best read: from here, where it is below.
-pub(super) fn shown(file: &Path) -> String {
+pub fn shown(file: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.as_deref().and_then(|here| file.strip_prefix(here).ok());
     below.unwrap_or(file).display().to_string()

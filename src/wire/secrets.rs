@@ -8,6 +8,9 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::{Config, Environment};
 
+/// The one secret that every simulated environment has: the token of its flag service.
+pub const FLAGS_TOKEN: &str = "flags_token";
+
 #[derive(Debug)]
 pub struct Defined {
     sources: BTreeMap<String, SecretSource>,
@@ -26,7 +29,7 @@ impl Defined {
         for (name, source) in &mut simulated.sources {
             *source = SecretSource::Given(format!("simulated-{name}"));
         }
-        simulated.sources.insert("flags_token".to_owned(), SecretSource::Given(flags_token.to_owned()));
+        simulated.sources.insert(FLAGS_TOKEN.to_owned(), SecretSource::Given(flags_token.to_owned()));
         simulated
     }
 }

@@ -58,7 +58,7 @@ impl Store {
             Place::Memory(state) => Ok(Arc::clone(&state.lock().unwrap_or_else(PoisonError::into_inner))),
             Place::File { path, .. } => match self.load(path, scenario)? {
                 Some(state) => Ok(state),
-                None => self.write(scenario, seed, |_| Ok::<_, WorldError>(())).map(|(state, ())| state),
+                None => self.write(scenario, seed, |state| Ok(Arc::new(state.clone()))),
             },
         }
     }
@@ -69,15 +69,14 @@ impl Store {
         scenario: &Scenario,
         seed: impl FnOnce() -> State,
         change: impl FnOnce(&mut State) -> Result<T, E>,
-    ) -> Result<(Arc<State>, T), E> {
+    ) -> Result<T, E> {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.place {
             Place::Memory(place) => {
                 let mut state = State::clone(&place.lock().unwrap_or_else(PoisonError::into_inner));
                 let result = change(&mut state)?;
-                let state = Arc::new(state);
-                *place.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&state);
-                Ok((state, result))
+                *place.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+                Ok(result)
             }
             Place::File { path, lock } => {
                 let _lock = take(lock)?;
@@ -87,7 +86,7 @@ impl Store {
                 };
                 let result = change(&mut state)?;
                 save(path, &state)?;
-                Ok((Arc::new(state), result))
+                Ok(result)
             }
         }
     }

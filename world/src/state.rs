@@ -12,7 +12,7 @@ use crate::time::{Seconds, Timeline};
 pub(crate) const VERSION: u32 = 1;
 
 /// Bounds on what a world remembers.
-pub(crate) const MAX_OBJECTS: usize = 2_000;
+pub(crate) const MAX_OBJECTS: usize = 500;
 pub(crate) const MAX_SEGMENTS: usize = 1_000;
 pub(crate) const MAX_HAPPENINGS: usize = 200;
 pub(crate) const MAX_MESSAGES: usize = 500;

@@ -120,6 +120,11 @@ impl Call {
         Self { body: Some((JSON.to_owned(), options)), ..Self::new(Method::DELETE, At::Place(place)) }
     }
     #[must_use]
+    pub(crate) fn with_body(mut self, body: Value) -> Self {
+        self.body = self.body.map(|(kind, _)| (kind, body));
+        self
+    }
+    #[must_use]
     pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
         self
@@ -128,6 +133,14 @@ impl Call {
     #[must_use]
     pub(crate) fn dry(self) -> Self {
         self.query("dryRun", "All")
+    }
+
+    /// The object that it is about, whole.
+    pub(crate) fn object(&self) -> Option<Place> {
+        match &self.at {
+            At::Place(place) => Some(Place { subresource: None, ..place.clone() }),
+            At::Path(_) => None,
+        }
     }
 
     /// Path and query.
@@ -168,7 +181,10 @@ pub(crate) struct Asked<'a> {
     method: &'a Method,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    pub(crate) fn to(server: &'a str, intent: Intent, place: &'a Place, method: &'a Method) -> Self {
+        Self { server, intent, place: Some(place), method }
+    }
     /// `patch deployments.apps `api` in namespace `shop``.
     pub(crate) fn what(&self) -> String {
         match self.place {
@@ -350,6 +366,13 @@ pub(crate) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
     })
 }
 
+/// What an action kept of an observation, exactly as it kept it.
+pub(crate) fn kept<T: DeserializeOwned>(state: &Value) -> Result<T, Fault> {
+    serde_json::from_value(state.clone()).map_err(|_| {
+        Fault::permanent("what was observed was kept by another version").hint("observe it anew")
+    })
+}
+
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -373,9 +396,17 @@ const LONGEST_WARNING: usize = 300;
 /// The texts of `Warning: 299 - "text"` headers.
 fn warnings_of(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(header::WARNING).iter().filter_map(|value| {
-        let text = value.to_str().ok()?.splitn(3, ' ').nth(2)?.trim();
-        let text = text.strip_prefix('"')?.split("\" \"").next()?.trim_end_matches('"');
-        Some(text.replace("\\\"", "\"").replace("\\\\", "\\").chars().take(LONGEST_WARNING).collect())
+        let (_, quoted) = value.to_str().ok()?.split_once('"')?;
+        let mut text = String::new();
+        let mut rest = quoted.chars();
+        while let Some(c) = rest.next() {
+            match c {
+                '"' => break,
+                '\\' => text.extend(rest.next()),
+                c => text.push(c),
+            }
+        }
+        Some(text.chars().take(LONGEST_WARNING).collect())
     });
     texts.take(MOST_WARNINGS).collect()
 }

@@ -7,7 +7,7 @@ use kube::{client::AuthError, core::Status};
 use runbook_contract::access::Intent;
 use runbook_core::{duration::Duration, fault::Fault};
 
-use crate::{client::Asked, connect, guard::NotAdmitted};
+use crate::{client::Asked, connect, guard::NotAdmitted, place::Place};
 
 const MOST_CAUSES: usize = 5;
 const LONGEST_MESSAGE: usize = 600;
@@ -54,6 +54,23 @@ pub(crate) fn unreadable(asked: &Asked<'_>, why: &str) -> Fault {
     match asked.intent {
         Intent::Read => Fault::permanent(message),
         Intent::Write => Fault::unknown(message),
+    }
+}
+
+/// A command could not be started in a container. A refusal by the server came before it.
+pub(crate) fn exec(error: &kube::Error, server: &str) -> Fault {
+    let place = Place::core("pods").sub("exec");
+    let asked = Asked::to(server, Intent::Write, &place, &http::Method::POST);
+    match error {
+        kube::Error::Api(status) => {
+            let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let body = serde_json::to_string(status).unwrap_or_default();
+            answered(code, &body, None, &asked)
+        }
+        kube::Error::UpgradeConnection(error) => {
+            Fault::permanent(format!("{server} does not let commands be run: {error}"))
+        }
+        error => transport(error, &asked),
     }
 }
 
@@ -121,8 +138,12 @@ fn not_found(status: &Status, said: String, asked: &Asked<'_>) -> Fault {
 fn conflict(status: &Status, said: String) -> Fault {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     let owned_by_others = causes.iter().any(|cause| cause.reason == "FieldManagerConflict");
-    let fault = Fault::conflict(with_causes(status, said));
-    if owned_by_others { fault.hint("`force: true` takes these fields over from their owner") } else { fault }
+    let said = with_causes(status, said);
+    if owned_by_others {
+        // Planning anew would meet the same owner.
+        return Fault::permanent(said).hint("`force: true` takes these fields over from their owner");
+    }
+    Fault::conflict(said)
 }
 
 fn with_causes(status: &Status, said: String) -> String {

@@ -3,9 +3,11 @@
 mod around;
 mod client;
 mod connect;
+mod delta;
 mod discover;
 mod fault;
 mod guard;
+mod ops;
 mod place;
 mod pod;
 mod predict;
@@ -15,8 +17,10 @@ mod rights;
 mod rollout;
 mod schema;
 mod selector;
+mod template;
 mod view;
 mod workload;
+mod write;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -30,6 +34,10 @@ use crate::{
     read::{
         Reading, deployment, events, logs, nodes, pods, preflight, rollout_history, rollout_status, service,
         top,
+    },
+    write::{
+        Editing, apply, exec, object::Shaping, patch, rollout_restart, rollout_undo, scale, set_env,
+        set_resources,
     },
 };
 
@@ -93,5 +101,13 @@ fn all(cluster: &Arc<Cluster>) -> Vec<Arc<dyn Action>> {
         Reading::<rollout_history::RolloutHistory>::action(cluster),
         Reading::<rollout_status::RolloutStatus>::action(cluster),
         Reading::<preflight::Preflight>::action(cluster),
+        Editing::<rollout_undo::RolloutUndo>::action(cluster),
+        Editing::<rollout_restart::RolloutRestart>::action(cluster),
+        Editing::<scale::Scale>::action(cluster),
+        Editing::<set_env::SetEnv>::action(cluster),
+        Editing::<set_resources::SetResources>::action(cluster),
+        Shaping::<patch::Patch>::action(cluster),
+        Shaping::<apply::Apply>::action(cluster),
+        exec::Exec::action(cluster),
     ]
 }

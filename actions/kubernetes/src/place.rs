@@ -4,6 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use runbook_core::fault::Fault;
+use serde::{Deserialize, Serialize};
 
 /// What may not stand bare in a path segment or a query value.
 const RESERVED: &AsciiSet = &CONTROLS
@@ -32,7 +33,7 @@ pub(crate) fn encoded(text: &str) -> impl fmt::Display + '_ {
 }
 
 /// A collection, one object of it, or one face of that object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) group: String,
     pub(crate) version: String,
@@ -40,6 +41,7 @@ pub(crate) struct Place {
     pub(crate) resource: String,
     pub(crate) namespace: Option<String>,
     pub(crate) name: Option<String>,
+    #[serde(skip)]
     pub(crate) subresource: Option<&'static str>,
 }
 

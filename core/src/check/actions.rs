@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Checker, Floor, index::Indexed, names::Scope, names::did_you_mean};
+use super::{
+    Checker, Floor,
+    index::Indexed,
+    scope::{Scope, did_you_mean},
+};
 use crate::{
     expression,
     finding::Code,
@@ -194,9 +198,7 @@ impl<'a> Checker<'a> {
             return;
         }
         match (&here.step.undo, node, spec.map(|spec| &spec.undo)) {
-            (Some(UndoChoice::Action(undo)), Some(node), _) => {
-                self.check_undo_action(undo, node, here, scope)
-            }
+            (Some(UndoChoice::Action(undo)), Some(node), _) => self.check_undo_action(undo, node, scope),
             (Some(UndoChoice::Auto), Some(node), Some(UndoSupport::None(why))) => {
                 self.say(Code::UndoMisused, node.caret(), format!("this cannot be undone: {why}")).hint =
                     Some("write `undo: never`, or name an action that undoes it".to_owned());
@@ -216,18 +218,10 @@ impl<'a> Checker<'a> {
         of_run || here.step.on_failure == Some(OnFailure::Undo)
     }
 
-    fn check_undo_action(
-        &mut self,
-        undo: &UndoAction,
-        node: &'a Node,
-        here: &Indexed<'a>,
-        scope: &Scope<'a>,
-    ) {
+    fn check_undo_action(&mut self, undo: &UndoAction, node: &'a Node, scope: &Scope<'a>) {
         let Some(name) = node.get("action") else { return };
         // What is undone has run: its own outputs are known.
-        let mut scope = scope.clone();
-        scope.steps.insert(here.id());
-        let Some(spec) = self.use_action(name, node, &scope) else { return };
+        let Some(spec) = self.use_action(name, node, &scope.clone().after()) else { return };
         if spec.effect == Effect::Read {
             let message = format!("`{}` only reads, and undoes nothing", undo.action);
             self.say(Code::UndoMisused, name.caret(), message);

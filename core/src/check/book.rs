@@ -9,7 +9,7 @@ use super::{
     Catalog, Checker,
     actions::derived_effect,
     index::{Index, Indexed},
-    names::{Scope, did_you_mean},
+    scope::{Scope, did_you_mean},
 };
 use crate::{
     finding::Code,
@@ -164,8 +164,8 @@ impl<'a> Checker<'a> {
     }
 
     /// That no `run` leads back here.
-    pub(super) fn check_recursion(&mut self) {
-        for here in self.index.all() {
+    pub(super) fn check_recursion(&mut self, places: &[Indexed<'a>]) {
+        for here in places {
             let (Some(name), Some(node)) = (here.step.run.as_deref(), here.node.get("run")) else { continue };
             if let Some(way) = self.book.way(name, &self.runbook.name) {
                 let way = [std::slice::from_ref(&self.runbook.name), way.as_slice()].concat();

@@ -1,6 +1,6 @@
 //! Every step that can be addressed, with its node and its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     graph,
@@ -11,6 +11,8 @@ use crate::{
 /// All steps of a runbook: those of the list, the options of ladders, those under `finally`.
 pub struct Index<'a> {
     entries: Vec<Indexed<'a>>,
+    /// The first entry of every id.
+    by_id: BTreeMap<&'a str, usize>,
     /// For every step of either part, the positions of those that settle before it.
     settled: [Vec<BTreeSet<usize>>; 2],
 }
@@ -68,36 +70,38 @@ impl<'a> Index<'a> {
             }
         }
         let settled = [&runbook.steps, &runbook.finally].map(|steps| graph::upstream(&graph::edges(steps)));
-        Self { entries, settled }
+        let mut by_id = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            by_id.entry(entry.id()).or_insert(place);
+        }
+        Self { entries, by_id, settled }
     }
 
-    pub fn all(&self) -> Vec<Indexed<'a>> {
-        self.entries.clone()
+    pub fn all(&self) -> impl Iterator<Item = Indexed<'a>> {
+        self.entries.iter().copied()
     }
     pub fn find(&self, id: &str) -> Option<Indexed<'a>> {
-        self.entries.iter().find(|entry| entry.step.id == id).copied()
+        self.by_id.get(id).and_then(|place| self.entries.get(*place)).copied()
     }
     pub fn ids(&self) -> impl Iterator<Item = &'a str> {
-        self.entries.iter().map(|entry| entry.step.id.as_str())
+        self.by_id.keys().copied()
     }
 
-    /// The ids of the steps that have settled whenever `here` starts.
-    pub fn before(&self, here: &Indexed<'a>) -> BTreeSet<&'a str> {
-        let settled = &self.settled[usize::from(here.part == Part::Finally)];
-        let settles_before = |position| {
-            position != here.position && settled.get(here.position).is_some_and(|s| s.contains(&position))
-        };
-        let is_before = |entry: &&Indexed<'a>| match (entry.part, here.part) {
+    /// Whether `other` has settled whenever `here` starts.
+    pub fn is_before(&self, other: &Indexed<'a>, here: &Indexed<'a>) -> bool {
+        match (other.part, here.part) {
             // What is under `finally` comes after every other step.
             (Part::Steps, Part::Finally) => true,
             (Part::Finally, Part::Steps) => false,
-            _ if entry.position == here.position => {
+            _ if other.position == here.position => {
                 // Among the options of one ladder, those that did not help.
-                matches!((entry.option, here.option), (Some(one), Some(other)) if one < other)
+                matches!((other.option, here.option), (Some(one), Some(other)) if one < other)
             }
-            _ => settles_before(entry.position),
-        };
-        self.entries.iter().filter(is_before).map(Indexed::id).collect()
+            _ => {
+                let settled = &self.settled[usize::from(here.part == Part::Finally)];
+                settled.get(here.position).is_some_and(|settled| settled.contains(&other.position))
+            }
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Names in expressions: every one must exist where the expression stands.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use serde_json::Value;
 
 use super::{
     Checker,
     index::{Indexed, has_verdict},
+    scope::{Scope, Wrong, did_you_mean, has_output, is_root, wrong_output},
 };
 use crate::{
     expression::{self, ExpressionError, Part, Reference},
@@ -14,74 +15,29 @@ use crate::{
     inputs,
     parse::tree::{Content, Node},
     runbook::{InputType, Kind},
-    schema::validate::{self, Filled},
+    schema::{shape, validate::Filled},
     spec::ActionSpec,
     suggest,
 };
 
 /// What `run` holds.
-pub const RUN_FIELDS: [&str; 8] =
-    ["environment", "id", "name", "now", "reason", "requested_by", "simulated", "started_at"];
+pub const RUN_FIELDS: [&str; 11] = [
+    "dry_run",
+    "environment",
+    "id",
+    "name",
+    "now",
+    "reason",
+    "recovered",
+    "requested_by",
+    "simulated",
+    "started_at",
+    "status",
+];
 /// What a step holds.
 const STEP_FIELDS: [&str; 4] = ["error", "outputs", "passed", "status"];
 /// What a run of another runbook gives.
 const RUN_OUTPUTS: [&str; 2] = ["recovered", "status"];
-
-/// The names that exist in one place.
-#[derive(Debug, Clone, Default)]
-pub struct Scope<'a> {
-    /// Whether there is a run: everything but triggers.
-    pub in_run: bool,
-    /// The ids of the steps that have settled.
-    pub steps: BTreeSet<&'a str>,
-    pub item: bool,
-    pub secrets: bool,
-    /// The check whose outputs are names of their own.
-    pub outputs: Option<&'a ActionSpec>,
-    /// Whether there are outputs that cannot be told, so that every name may exist.
-    pub anything: bool,
-    /// The step whose expression it is, for messages.
-    pub own: Option<&'a str>,
-}
-
-impl<'a> Scope<'a> {
-    pub fn run() -> Self {
-        Self { in_run: true, ..Self::default() }
-    }
-    pub fn with_steps(mut self, steps: BTreeSet<&'a str>) -> Self {
-        self.steps = steps;
-        self
-    }
-    pub fn with_item(mut self, item: bool) -> Self {
-        self.item = item;
-        self
-    }
-    pub fn with_secrets(mut self) -> Self {
-        self.secrets = true;
-        self
-    }
-    /// The outputs of a check; those of an unknown action can be anything.
-    pub fn with_outputs(mut self, spec: Option<&'a ActionSpec>) -> Self {
-        self.anything = spec.is_none();
-        self.outputs = spec;
-        self
-    }
-
-    fn roots(&self) -> Vec<&'a str> {
-        let mut roots = vec!["alert"];
-        if self.in_run {
-            roots.extend(["incident", "inputs", "now", "run", "steps"]);
-        }
-        if self.item {
-            roots.push("item");
-        }
-        if self.secrets {
-            roots.push("secrets");
-        }
-        roots.extend(self.outputs.into_iter().flat_map(ActionSpec::outputs));
-        roots
-    }
-}
 
 /// An expression in a node: all of its text, or what stands between `${{` and `}}`.
 struct Written<'a> {
@@ -187,17 +143,17 @@ impl<'a> Checker<'a> {
         let wrong = match path.as_slice() {
             [] => None,
             [name, rest @ ..] if scope.outputs.is_some_and(|spec| has_output(spec, name)) => {
-                scope.outputs.and_then(|spec| wrong_output(spec, name, rest)).map(|wrong| wrong.at(0))
+                scope.outputs.and_then(|spec| wrong_output(spec, name, rest))
             }
-            ["inputs", rest @ ..] if scope.in_run => self.wrong_input(rest).map(|wrong| wrong.at(1)),
+            ["inputs", rest @ ..] if scope.in_run => self.wrong_input(rest).map(|wrong| wrong.deeper(1)),
             ["steps", rest @ ..] if scope.in_run => {
-                self.wrong_step(rest, reference, scope).map(|wrong| wrong.at(1))
+                self.wrong_step(rest, reference, scope).map(|wrong| wrong.deeper(1))
             }
-            ["run", field, ..] if scope.in_run => wrong_run_field(field).map(|wrong| wrong.at(1)),
+            ["run", field, ..] if scope.in_run => wrong_run_field(field).map(|wrong| wrong.deeper(1)),
             ["run" | "now" | "incident", ..] if scope.in_run => None,
             ["alert", ..] => None,
             ["item", ..] if scope.item => None,
-            ["secrets", rest @ ..] => self.wrong_secret(rest, reference, scope).map(|wrong| wrong.at(1)),
+            ["secrets", rest @ ..] => self.wrong_secret(rest, reference, scope).map(|wrong| wrong.deeper(1)),
             [name, ..] if scope.anything && !is_root(name) => None,
             [name, ..] => Some(unknown_root(name, scope)),
         };
@@ -238,7 +194,7 @@ impl<'a> Checker<'a> {
             };
             return Some(Wrong::new(Code::UnknownName, message, hint));
         };
-        if !scope.steps.contains(id) {
+        if !self.has_settled(&indexed, scope) {
             return Some(self.not_upstream(id, &indexed, scope));
         }
         let (field, rest) = rest.split_first()?;
@@ -266,12 +222,22 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn has_settled(&self, indexed: &Indexed<'a>, scope: &Scope<'a>) -> bool {
+        let Some(here) = &scope.here else { return false };
+        let is_own = indexed.id() == here.id() && indexed.part == here.part;
+        let is_own_option = !here.is_option() && indexed.is_option() && indexed.position == here.position;
+        (scope.after && indexed.part == here.part && (is_own || is_own_option))
+            || self.index.is_before(indexed, here)
+    }
+
     fn not_upstream(&self, id: &str, indexed: &Indexed<'a>, scope: &Scope<'a>) -> Wrong {
-        let (message, hint) = if scope.own == Some(id) {
+        let (message, hint) = if scope.here.is_some_and(|here| here.id() == id) {
             (
                 "a step cannot refer to itself".to_owned(),
                 "its outputs are plain names in `expect` and `until`",
             )
+        } else if scope.here.is_none() {
+            (format!("`{id}` may not have run when this is looked at"), "the steady state stands by itself")
         } else if indexed.ladder.is_some() {
             (format!("the option `{id}` need not have been tried by then"), "let this step need the ladder")
         } else {
@@ -359,11 +325,7 @@ impl<'a> Checker<'a> {
         }
         let Ok(parts) = expression::parts(text) else { return Some(Filled::Anything) };
         let [Part::Expression(source, _)] = parts.as_slice() else { return Some(Filled::Type("string")) };
-        let Ok(references) = expression::references(source) else { return Some(Filled::Anything) };
-        let path = match references.as_slice() {
-            [path] if path.join(".") == source.trim() => path,
-            _ => return Some(Filled::Anything),
-        };
+        let Some(path) = expression::plain_path(source) else { return Some(Filled::Anything) };
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         let declared = match parts.as_slice() {
             ["inputs", name] => self.runbook.inputs.get(*name).map(|input| inputs::type_name(input.kind)),
@@ -384,7 +346,7 @@ impl<'a> Checker<'a> {
             return manual.form.get(name).map(|field| inputs::type_name(field.kind));
         }
         let output = &self.spec_of(&indexed)?.output;
-        let types = validate::types(output.get("properties")?.get(name)?, output)?;
+        let types = shape::types(output.get("properties")?.get(name)?, output)?;
         let mut types = types.into_iter();
         types.next().filter(|_| types.next().is_none())
     }
@@ -416,27 +378,6 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What is wrong with a reference, and with which part of it.
-struct Wrong {
-    depth: usize,
-    code: Code,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Wrong {
-    fn new(code: Code, message: String, hint: Option<String>) -> Self {
-        Self { depth: 0, code, message, hint }
-    }
-    fn deeper(mut self, levels: usize) -> Self {
-        self.depth += levels;
-        self
-    }
-    fn at(self, start: usize) -> Self {
-        self.deeper(start)
-    }
-}
-
 fn unknown_root(name: &str, scope: &Scope<'_>) -> Wrong {
     let roots = scope.roots();
     let hint = did_you_mean(name, roots);
@@ -461,40 +402,6 @@ fn wrong_run_field(field: &str) -> Option<Wrong> {
     Some(Wrong::new(Code::UnknownName, format!("a run has no `{field}`"), did_you_mean(field, RUN_FIELDS)))
 }
 
-fn has_output(spec: &ActionSpec, name: &str) -> bool {
-    spec.outputs().any(|output| output == name) || (spec.has_open_outputs() && !is_root(name))
-}
-
-fn is_root(name: &str) -> bool {
-    ["alert", "incident", "inputs", "item", "now", "run", "secrets", "steps"].contains(&name)
-}
-
-/// Follows a path into the schema of an output, as far as that is closed.
-fn wrong_output(spec: &ActionSpec, name: &str, deeper: &[&str]) -> Option<Wrong> {
-    let mut schema = spec.output.get("properties")?.get(name)?;
-    let mut so_far = name.to_owned();
-    for (depth, part) in deeper.iter().enumerate() {
-        let fields = schema.get("properties").and_then(Value::as_object);
-        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-        let is_scalar = matches!(
-            schema.get("type").and_then(Value::as_str),
-            Some("string" | "integer" | "number" | "boolean")
-        );
-        match fields.and_then(|fields| fields.get(*part)) {
-            Some(next) => schema = next,
-            None if is_closed || is_scalar => {
-                let known = fields.into_iter().flatten().map(|(name, _)| name.as_str());
-                let message = format!("`{so_far}` of `{}` has no `{part}`", spec.name);
-                let wrong = Wrong::new(Code::UnknownOutput, message, did_you_mean(part, known));
-                return Some(wrong.deeper(depth + 1));
-            }
-            None => return None,
-        }
-        so_far = format!("{so_far}.{part}");
-    }
-    None
-}
-
 fn why_no_verdict(indexed: &Indexed<'_>) -> &'static str {
     match indexed.step.kind() {
         Some(Kind::Check(_)) => "it has neither `expect` nor `until`",
@@ -508,16 +415,5 @@ fn spelled(id: &str) -> String {
         format!("steps['{id}']")
     } else {
         format!("steps.{id}")
-    }
-}
-
-/// The likely meaning of a name, else what there is.
-pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let mut known: Vec<&str> = known.into_iter().collect();
-    known.sort_unstable();
-    match suggest::closest(name, known.iter().copied()) {
-        Some(meant) => Some(format!("did you mean `{meant}`?")),
-        None if known.is_empty() => None,
-        None => Some(format!("known are {}", suggest::list(known))),
     }
 }

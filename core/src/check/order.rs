@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, index::Part, names::did_you_mean};
+use super::{
+    Checker,
+    index::{Indexed, Part},
+    scope::did_you_mean,
+};
 use crate::{finding::Code, graph, parse::tree::Node, runbook::Step};
 
 impl<'a> Checker<'a> {
     /// That every id is given once: steps, options and what is under `finally` share one space.
-    pub(super) fn check_ids(&mut self) {
+    pub(super) fn check_ids(&mut self, places: &[Indexed<'a>]) {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
-        for here in self.index.all() {
+        for here in places {
             if !seen.insert(here.id()) {
                 let first = self.index.find(here.id()).map_or(0, |first| first.node.value_span("id").start);
                 let line = self.document.position(first).line;
@@ -51,8 +55,7 @@ impl<'a> Checker<'a> {
                     Some("steps under `finally` always come after all others".to_owned()),
                 ),
                 None => {
-                    let others =
-                        self.index.all().into_iter().filter(|other| other.part == part && !other.is_option());
+                    let others = self.index.all().filter(|other| other.part == part && !other.is_option());
                     let others = others.map(|other| other.id()).filter(|id| *id != step.id);
                     (format!("there is no step `{name}`"), did_you_mean(name, others))
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, names::did_you_mean};
+use super::{Checker, scope::did_you_mean};
 use crate::{finding::Code, parse::tree::Node, runbook::Approval};
 
 impl<'a> Checker<'a> {

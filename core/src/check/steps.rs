@@ -3,7 +3,7 @@
 use super::{
     Checker, MAX_ITEMS,
     index::{Indexed, Part},
-    names::Scope,
+    scope::Scope,
 };
 use crate::{
     duration::Duration,
@@ -46,7 +46,7 @@ const GUARDED: [&str; 4] = ["action", "approval", "options", "run"];
 
 impl<'a> Checker<'a> {
     pub(super) fn check_step(&mut self, here: Indexed<'a>) {
-        let scope = self.scope(&here);
+        let scope = Scope::before(&here);
         let Some(kind) = self.check_kind(&here) else {
             self.check_texts(&here, &scope);
             return;
@@ -68,12 +68,6 @@ impl<'a> Checker<'a> {
             Kind::Run(name) => self.check_run(name, &here, &scope),
             Kind::Approval(_) => {}
         }
-    }
-
-    fn scope(&self, here: &Indexed<'a>) -> Scope<'a> {
-        let mut scope = Scope::run().with_steps(self.index.before(here));
-        scope.own = Some(here.id());
-        scope
     }
 
     fn check_kind(&mut self, here: &Indexed<'a>) -> Option<Kind<'a>> {
@@ -175,9 +169,29 @@ impl<'a> Checker<'a> {
                 );
             }
         }
+        self.check_times(here, kind);
         if step.every.is_some_and(|every| every < Duration::from_secs(1)) {
             self.say(Code::OutOfRange, here.node.value_span("every"), "`every` is shorter than a second")
                 .hint = Some("looking more often than once a second helps nobody".to_owned());
+        }
+    }
+
+    /// That what is waited for can come before the time is up.
+    fn check_times(&mut self, here: &Indexed<'a>, kind: Kind<'a>) {
+        let waits = match kind {
+            Kind::Wait(what) => what.parse::<Duration>().ok().map(|length| ("wait", length)),
+            _ => None,
+        };
+        let holds = here.step.hold.map(|hold| ("for", hold));
+        let Some((key, length)) = waits.or(holds) else { return };
+        for (limit, whose) in
+            [(here.step.timeout, "its own `timeout`"), (self.runbook.timeout, "the runbook's `timeout`")]
+        {
+            if let Some(limit) = limit.filter(|limit| length >= *limit) {
+                let message = format!("`{key}` takes {length}, and {whose} ends it after {limit}");
+                self.say(Code::OutOfRange, here.node.value_span(key), message).hint =
+                    Some("give it more time than it waits".to_owned());
+            }
         }
     }
 
@@ -254,15 +268,13 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            Kind::Options(options) => {
+            Kind::Options(_) => {
                 let Some(node) = here.node.get("until") else { return };
                 if node.text() == Some(STEADY_STATE) {
                     self.need_steady_state(node);
                     return;
                 }
-                let mut inside = inside;
-                inside.steps.extend(options.iter().map(|option| option.id.as_str()));
-                self.check_verdict(node, &inside);
+                self.check_verdict(node, &inside.after());
             }
             _ => {}
         }

@@ -2,14 +2,14 @@
 
 use super::{
     Checker,
-    names::{Scope, did_you_mean},
+    scope::{Scope, did_you_mean},
 };
 use crate::{
     finding::Code,
     inputs,
     parse::tree::Node,
     runbook::Trigger,
-    schema::validate::{self, Filled},
+    schema::{shape, validate::Filled},
 };
 
 impl<'a> Checker<'a> {
@@ -17,7 +17,7 @@ impl<'a> Checker<'a> {
         let nodes: &'a [Node] = self.tree.get("triggers").map(Node::items).unwrap_or_default();
         for (trigger, node) in self.runbook.triggers.iter().zip(nodes) {
             // An alert is all there is before a run.
-            let scope = Scope::default();
+            let scope = Scope::alert();
             if let Some(when) = node.get("when") {
                 self.check_verdict(when, &scope);
             }
@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
                 Some(Filled::Anything) => None,
                 Some(Filled::Type(kind)) => {
                     let declared = inputs::article(input.kind);
-                    let comes_to = validate::article(kind);
+                    let comes_to = shape::article(kind);
                     (declared != comes_to)
                         .then(|| format!("must be {declared}, and this comes to {comes_to}"))
                 }
@@ -90,5 +90,5 @@ impl<'a> Checker<'a> {
 
 /// Whether something inside a list or an object is filled in later.
 fn contains_template(value: &serde_json::Value) -> bool {
-    matches!(validate::type_of_json(value), "array" | "object") && value.to_string().contains("${{")
+    matches!(shape::type_of_json(value), "array" | "object") && value.to_string().contains("${{")
 }

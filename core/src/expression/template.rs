@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{ExpressionError, Outcome, environment::MAX_TEXT, evaluate, names, references, scan};
+use super::{ExpressionError, Outcome, environment::MAX_TEXT, evaluate, names, references, token};
 use crate::unknown;
 
 /// The longest text with expressions in it, in bytes.
@@ -30,7 +30,7 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
         }
         let (open, start) = (at + found, at + found + OPEN.len());
         let inside = text.get(start..).unwrap_or_default();
-        let Some(length) = scan::end_of_template_expression(inside) else {
+        let Some(length) = token::end_of_template_expression(inside) else {
             return Err(ExpressionError::new(text, "this `${{` is not closed")
                 .at(open..start)
                 .hint("a `}}` is missing; a literal `${{` is written `${{ '${{' }}`"));

@@ -31,8 +31,8 @@ pub(super) fn describe(step: &Step) -> String {
 /// What a person should know before it runs.
 pub(super) fn notes(step: &Step) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(when) = &step.when {
-        notes.push(format!("when {when}"));
+    if let (Some(approval), false) = (&step.approval, matches!(step.kind(), Some(Kind::Approval(_)))) {
+        notes.push(format!("approval{}", asked(approval)));
     }
     if let Some(risk) = step.risk {
         notes.push(format!("risk {}", format!("{risk:?}").to_lowercase()));
@@ -40,8 +40,8 @@ pub(super) fn notes(step: &Step) -> Vec<String> {
     if let Some(eta) = step.eta {
         notes.push(format!("eta {eta}"));
     }
-    if let (Some(approval), false) = (&step.approval, matches!(step.kind(), Some(Kind::Approval(_)))) {
-        notes.push(format!("approval{}", asked(approval)));
+    if let Some(when) = &step.when {
+        notes.push(format!("when {when}"));
     }
     notes
 }
@@ -67,8 +67,10 @@ pub fn text(runbook: &Runbook) -> String {
         list(&runbook.finally, "", &mut rows);
         align(&rows, &mut out);
     }
-    let trimmed: Vec<&str> = out.lines().map(str::trim_end).collect();
-    trimmed.join("\n") + "\n"
+    // Nothing that a file holds may steer the terminal.
+    let plain = |line: &str| line.trim_end().replace(char::is_control, "?");
+    let lines: Vec<String> = out.lines().map(plain).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Branch and id, what it does, what else there is to know.

@@ -12,7 +12,7 @@ const PADDING: f64 = 12.0;
 const GAP_ACROSS: f64 = 28.0;
 const GAP_DOWN: f64 = 44.0;
 const MARGIN: f64 = 16.0;
-const LONGEST: usize = 64;
+const LONGEST: usize = 76;
 
 const STYLE: &str = "\
     text { font: 12px ui-monospace, SFMono-Regular, Menlo, monospace; fill: #24292f; }
@@ -73,7 +73,8 @@ pub fn svg(runbook: &Runbook) -> String {
 }
 
 fn shape(step: &Step, more: &str) -> Shape {
-    let mut lines = vec![step.id.clone()];
+    let part = if more.is_empty() { "" } else { " (finally)" };
+    let mut lines = vec![format!("{}{part}", step.id)];
     lines.extend(step.title.clone());
     lines.push(draw::describe(step));
     let notes = draw::notes(step);

@@ -120,6 +120,14 @@ pub fn may_approve(run: &Run, gated: &Gated, actor: &Actor) -> Result<(), Reject
     Ok(())
 }
 
+/// Whether this person may answer what a step asks, and if not, why.
+pub fn may_answer(run: &Run, from: &[String], actor: &Actor) -> Result<(), Rejected> {
+    if is_among(run, actor, from) {
+        return Ok(());
+    }
+    Err(Rejected::new(RejectedKind::NotPermitted, format!("{} is not in {}", actor.name, from.join(", "))))
+}
+
 impl Draft {
     pub(super) fn approve(
         &mut self,
@@ -197,13 +205,7 @@ impl Draft {
 
     /// Whether a person may answer what a step asks.
     pub(super) fn may_answer(&self, actor: &Actor, from: &[String]) -> Result<(), Rejected> {
-        if is_among(&self.run, actor, from) {
-            return Ok(());
-        }
-        Err(Rejected::new(
-            RejectedKind::NotPermitted,
-            format!("{} is not in {}", actor.name, from.join(", ")),
-        ))
+        may_answer(&self.run, from, actor)
     }
 
     /// The time of a gate is up: others are asked, or it is a no.

@@ -33,10 +33,10 @@ use crate::{
 };
 
 pub use self::{
-    approval::may_approve,
+    approval::{may_answer, may_approve},
     fold::Corrupt,
     names::step_word,
-    node::{About, Asking, Gated, List, Node, Phase, Place, Role},
+    node::{About, Asking, Climb, ClimbStep, Gated, List, Node, Phase, Place, Role, Soak},
     pending::{Effect, Pending, Reading as Read, Task},
 };
 

@@ -144,7 +144,7 @@ impl Run {
 
     fn task_of(&self, node: &Node, now: Timestamp, read: Duration) -> Option<(Task, Duration)> {
         let change = || node.change.clone();
-        let started_at = node.started_at.unwrap_or(now);
+        let started_at = self.created.planned_at.or(node.started_at).unwrap_or(now);
         let task = match &node.phase {
             Phase::Reading { .. } => (Task::Check(node.reading()?), read),
             Phase::Planning => (self.plan_task(node, started_at)?, read),

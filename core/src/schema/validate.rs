@@ -5,14 +5,17 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::shape::{allows, alternatives, article, resolve, types, words};
 use crate::{
     duration::Duration,
     finding::Code,
+    inputs,
     parse::tree::{Content, Entry, Node},
     suggest,
 };
@@ -84,8 +87,7 @@ pub struct Report {
 
 /// Validates `node`, called `name` in messages. `fill` is for places where `${{ }}` is filled in.
 pub fn validate(schema: &Value, node: &Node, name: &str, fill: Option<Fill<'_>>) -> Report {
-    let validator =
-        Validator { root: schema, fill, report: RefCell::default(), patterns: RefCell::default() };
+    let validator = Validator { root: schema, fill, report: RefCell::default() };
     validator.check(schema, node, &format!("`{name}`"));
     validator.report.into_inner()
 }
@@ -108,32 +110,10 @@ pub fn kept(node: &Node, dropped: &BTreeSet<u32>) -> Node {
     Node { id: node.id, span: node.span.clone(), content }
 }
 
-/// The types that a schema allows, by JSON Schema's names; `None` where it allows all.
-pub fn types(schema: &Value, root: &Value) -> Option<BTreeSet<&'static str>> {
-    let fields = resolve(schema, root).as_object()?;
-    if let Some(named) = fields.get("type") {
-        let names = match named {
-            Value::Array(names) => names.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        return Some(names.iter().filter_map(Value::as_str).filter_map(type_name).collect());
-    }
-    if let Some(words) = words(schema, root) {
-        return Some(words.iter().map(|word| type_of_json(word)).collect());
-    }
-    let alternatives = alternatives(fields)?;
-    let mut all = BTreeSet::new();
-    for alternative in alternatives {
-        all.extend(types(alternative, root)?);
-    }
-    Some(all)
-}
-
 struct Validator<'a> {
     root: &'a Value,
     fill: Option<Fill<'a>>,
     report: RefCell<Report>,
-    patterns: RefCell<BTreeMap<String, Option<Regex>>>,
 }
 
 impl Validator<'_> {
@@ -258,7 +238,7 @@ impl Validator<'_> {
         let Some(pattern) = fields.get("pattern").and_then(Value::as_str) else { return true };
         if pattern == Duration::PATTERN {
             return match text.parse::<Duration>() {
-                Ok(_) if self.matches(pattern, text) => true,
+                Ok(_) if matches(pattern, text) => true,
                 _ => {
                     let message = format!("cannot be `{}`", shorten(text));
                     self.say(ProblemKind::BadDuration, node, subject, &message);
@@ -267,7 +247,7 @@ impl Validator<'_> {
                 }
             };
         }
-        self.matches(pattern, text) || {
+        matches(pattern, text) || {
             let message = format!("cannot be `{}`", shorten(text));
             self.say(ProblemKind::PatternMismatch, node, subject, &message);
             self.hint(match fields.get("description").and_then(Value::as_str) {
@@ -364,7 +344,7 @@ impl Validator<'_> {
         let Some(pattern) = names.and_then(|names| names.get("pattern")).and_then(Value::as_str) else {
             return true;
         };
-        self.matches(pattern, &entry.key) || {
+        matches(pattern, &entry.key) || {
             let message = format!("`{}` is no name that expressions can use", shorten(&entry.key));
             self.push(ProblemKind::PatternMismatch, entry.key_span.clone(), message);
             self.hint(format!("a name matches {pattern}"));
@@ -417,13 +397,6 @@ impl Validator<'_> {
         false
     }
 
-    fn matches(&self, pattern: &str, text: &str) -> bool {
-        let mut patterns = self.patterns.borrow_mut();
-        let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
-        // Patterns come from our own types; one that does not compile would refuse everything.
-        compiled.as_ref().is_none_or(|compiled| compiled.is_match(text))
-    }
-
     fn say(&self, kind: ProblemKind, node: &Node, subject: &str, what: &str) -> bool {
         self.push(kind, node.caret(), format!("{subject} {what}"));
         false
@@ -442,86 +415,25 @@ impl Validator<'_> {
     }
 }
 
-/// Follows references inside the schema.
-fn resolve<'a>(mut schema: &'a Value, root: &'a Value) -> &'a Value {
-    const MAX_HOPS: usize = 16;
-    for _ in 0..MAX_HOPS {
-        let Some(pointer) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'))
-        else {
-            break;
-        };
-        match root.pointer(pointer) {
-            Some(target) => schema = target,
-            None => break,
+/// Compiling a pattern takes longer than checking a file with it, so compiled ones are kept: those
+/// of our own types, and a few more.
+fn matches(pattern: &str, text: &str) -> bool {
+    const KEPT: usize = 64;
+    static COMPILED: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut kept = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = match kept.get(pattern) {
+        Some(compiled) => compiled.clone(),
+        None => {
+            let compiled = inputs::compile(pattern).ok();
+            if kept.len() < KEPT {
+                kept.insert(pattern.to_owned(), compiled.clone());
+            }
+            compiled
         }
-    }
-    schema
-}
-
-fn alternatives(fields: &Map<String, Value>) -> Option<&Vec<Value>> {
-    fields.get("anyOf").or_else(|| fields.get("oneOf")).and_then(Value::as_array)
-}
-
-/// The values that a schema lists, where it does nothing else: `enum`, `const`, or alternatives
-/// that are all such.
-fn words<'a>(schema: &'a Value, root: &'a Value) -> Option<Vec<&'a Value>> {
-    let fields = resolve(schema, root).as_object()?;
-    if let Some(Value::Array(words)) = fields.get("enum") {
-        return Some(words.iter().collect());
-    }
-    if let Some(word) = fields.get("const") {
-        return Some(vec![word]);
-    }
-    let mut all = Vec::new();
-    for alternative in alternatives(fields)? {
-        all.extend(words(alternative, root)?);
-    }
-    Some(all)
-}
-
-fn type_name(name: &str) -> Option<&'static str> {
-    ["null", "boolean", "integer", "number", "string", "array", "object"]
-        .into_iter()
-        .find(|known| *known == name)
-}
-
-/// The JSON Schema type of a value.
-pub fn type_of_json(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-fn allows(allowed: &BTreeSet<&'static str>, content: &Content) -> bool {
-    let given = match content {
-        Content::Null => "null",
-        Content::Bool(_) => "boolean",
-        Content::Number(number) if number.is_f64() => "number",
-        Content::Number(_) => "integer",
-        Content::Text(_) => "string",
-        Content::List(_) => "array",
-        Content::Map(_) => "object",
     };
-    allowed.contains(given) || (given == "integer" && allowed.contains("number"))
-}
-
-/// A type for people.
-pub fn article(name: &str) -> &'static str {
-    match name {
-        "null" => "nothing",
-        "boolean" => "true or false",
-        "integer" => "an integer",
-        "number" => "a number",
-        "string" => "a string",
-        "array" => "a list",
-        _ => "an object",
-    }
+    drop(kept);
+    // A pattern that does not compile has a finding of its own.
+    compiled.is_none_or(|compiled| compiled.is_match(text))
 }
 
 fn any_of(types: &BTreeSet<&'static str>) -> String {

@@ -70,6 +70,7 @@ pub fn created(yaml: &str) -> Created {
         incident: None,
         alert: Value::Null,
         bound_to: None,
+        planned_at: None,
     }
 }
 

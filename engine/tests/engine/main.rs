@@ -63,6 +63,7 @@ fn created(yaml: &str, hands: Hands) -> Created {
         incident: None,
         alert: Value::Null,
         bound_to: None,
+        planned_at: None,
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn bounds(deployment: &Value) -> (usize, usize, usize) {
     };
     let (surge, unavailable) = (share("maxSurge", true), share("maxUnavailable", false).min(desired));
     // Both zero would never move; the controller then allows one to be missing.
-    if surge == 0 && unavailable == 0 { (desired, 0, 1) } else { (desired, surge, unavailable) }
+    if surge == 0 && unavailable == 0 { (desired, 0, desired.min(1)) } else { (desired, surge, unavailable) }
 }
 
 pub(crate) fn min_ready(deployment: &Value) -> Seconds {

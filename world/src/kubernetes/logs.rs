@@ -90,7 +90,7 @@ fn crashed(view: &View<'_>, pod: &Pod, killed: bool) -> Vec<Line> {
     let ended = pods::last_crash(pod, view.now);
     let at = view.state.timeline.real(ended - pods::CRASH_AFTER);
     let mut lines = vec![(at, first_line(view, pod))];
-    lines.extend(trouble(view, pod, ended).into_iter().map(|line| (at, line)));
+    lines.extend(trouble(view, pod, ended, ready(view, pod)).into_iter().map(|line| (at, line)));
     let last = if killed {
         "level=warn msg=\"memory is nearly used up\""
     } else {
@@ -103,6 +103,7 @@ fn crashed(view: &View<'_>, pod: &Pod, killed: bool) -> Vec<Line> {
 fn running(view: &View<'_>, pod: &Pod) -> Vec<Line> {
     let now = view.state.timeline.real(view.now).as_second();
     let begin = view.state.timeline.real(started(view, pod)).as_second();
+    let ready = ready(view, pod);
     let mut lines = Vec::new();
     if now - begin < MAX_LINES * EVERY {
         lines.push((at(begin), first_line(view, pod)));
@@ -111,7 +112,7 @@ fn running(view: &View<'_>, pod: &Pod) -> Vec<Line> {
     let first = (begin + EVERY).max(now - MAX_LINES * EVERY).div_euclid(EVERY);
     for tick in first + 1..=now.div_euclid(EVERY) {
         let second = tick * EVERY;
-        let trouble = trouble(view, pod, view.state.timeline.simulated(at(second)));
+        let trouble = trouble(view, pod, view.state.timeline.simulated(at(second)), ready);
         let turn = names::fnv(&format!("{}{tick}", pod.name));
         let line = match usize::try_from(turn % 3) {
             Ok(0) if !trouble.is_empty() => {
@@ -140,12 +141,15 @@ fn first_line(view: &View<'_>, pod: &Pod) -> String {
     format!("level=info msg=\"starting (simulated)\" image={image} pod={}", pod.name)
 }
 
+/// How many pods of the same workload are ready.
+fn ready(view: &View<'_>, pod: &Pod) -> usize {
+    view.model.pods(&pod.namespace, &pod.deployment).filter(|other| other.is_ready(view.now)).count()
+}
+
 /// What a pod complains about at a moment.
-fn trouble(view: &View<'_>, pod: &Pod, when: Seconds) -> Vec<String> {
+fn trouble(view: &View<'_>, pod: &Pod, when: Seconds, ready: usize) -> Vec<String> {
     let Some(workload) = view.model.scenario.workload(&pod.namespace, &pod.deployment) else {
         return Vec::new();
     };
-    let ready =
-        view.model.pods(&pod.namespace, &pod.deployment).filter(|other| other.is_ready(view.now)).count();
     view.model.acting(workload, pod, when, ready).flat_map(|(cause, _)| cause.logs.clone()).collect()
 }

@@ -1,5 +1,6 @@
 //! Create, replace, patch, apply and delete: how an object gets into the state, or out of it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::cluster::NOTICE;
@@ -25,6 +26,7 @@ pub(crate) struct Change<'a> {
     pub subresource: &'a str,
     /// Refuses fields that the API does not know.
     pub strict: bool,
+    pub dry_run: bool,
     pub now: Seconds,
 }
 
@@ -94,6 +96,7 @@ pub(crate) fn apply(
 ) -> Result<(bool, Vec<String>), Failure> {
     let old = state.objects.get(&change.key()).cloned();
     let mut wanted = wanted.clone();
+    check_metadata(&wanted)?;
     if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
         if metadata.get("managedFields").and_then(Value::as_array).is_some_and(|m| !m.is_empty()) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
@@ -165,12 +168,18 @@ fn save(
         return Err(Failure::too_large("the number of objects"));
     }
     note_generation(state, change, old.as_ref(), &mut new);
-    new["metadata"]["resourceVersion"] = json!(state.stamp().to_string());
+    // What is not kept gets no version of its own.
+    new["metadata"]["resourceVersion"] = match (change.dry_run, old) {
+        (true, Some(old)) => old["metadata"]["resourceVersion"].clone(),
+        (true, None) => Value::Null,
+        (false, _) => json!(state.stamp().to_string()),
+    };
     state.objects.insert(change.key(), new);
     Ok(warnings)
 }
 
 fn check_identity(change: &Change<'_>, new: &Value) -> Result<(), Failure> {
+    check_metadata(new)?;
     let (name, namespace) = (text(new, "/metadata/name"), text(new, "/metadata/namespace"));
     if !name.is_empty() && name != change.name {
         return Err(Failure::bad_request(format!(
@@ -194,6 +203,17 @@ fn check_identity(change: &Change<'_>, new: &Value) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Refuses metadata of the wrong shape, also of kinds that have no schema of their own.
+fn check_metadata(object: &Value) -> Result<(), Failure> {
+    let metadata = &object["metadata"];
+    if metadata.is_null() {
+        return Ok(());
+    }
+    serde_json::from_value::<ObjectMeta>(metadata.clone())
+        .map(drop)
+        .map_err(|error| Failure::bad_request(format!("metadata cannot be read: {error}")))
 }
 
 /// Optimistic concurrency: a version that was sent must be the present one.

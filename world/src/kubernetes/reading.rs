@@ -103,6 +103,11 @@ fn list(view: &View<'_>, request: &Request, target: &Target, filter: &Filter) ->
 /// Begins a watch: what the client knows is everything up to the version that it names.
 pub(crate) fn watch(environment: &Environment, request: &Request, target: &Target) -> Result<Watch, Failure> {
     let filter = Filter::parse(&request.query)?;
+    if request.query.get("sendInitialEvents") == Some("true") {
+        // Clients that ask for this fall back to a list when they are told that it is not served.
+        let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+        return Err(Failure { code: 422, reason: "Invalid", message: message.into(), details: json!({}) });
+    }
     let known: Option<u64> = request.query.number("resourceVersion").filter(|version| *version > 0);
     let seconds = request.query.number("timeoutSeconds").unwrap_or(crate::kubernetes::watch::LONGEST);
     let table = wants_table(request);

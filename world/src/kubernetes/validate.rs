@@ -39,6 +39,15 @@ fn is_name(name: &str) -> bool {
 fn deployment(old: Option<&Value>, new: &Value, flaws: &mut Vec<Flaw>) -> Result<(), Failure> {
     let spec = &new["spec"];
     replicas(spec, flaws);
+    for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        if let Some(negative) = number(spec, &format!("/{field}")).filter(|n| *n < 0) {
+            let why = "must be greater than or equal to 0";
+            flaws.push(Flaw::invalid(format!("spec.{field}"), &json!(negative), why));
+        }
+    }
+    for field in ["maxSurge", "maxUnavailable"] {
+        rolling(&spec["strategy"]["rollingUpdate"][field], field, flaws);
+    }
     let selector = &spec["selector"];
     if let Some(old) = old
         && old["spec"]["selector"] != *selector
@@ -79,6 +88,19 @@ fn deployment(old: Option<&Value>, new: &Value, flaws: &mut Vec<Flaw>) -> Result
         self::container(container, &path, flaws)?;
     }
     Ok(())
+}
+
+/// A number of pods, or a share of them.
+fn rolling(value: &Value, field: &str, flaws: &mut Vec<Flaw>) {
+    let good = match value {
+        Value::Null => true,
+        Value::String(text) => text.strip_suffix('%').is_some_and(|percent| percent.parse::<u32>().is_ok()),
+        number => number.as_i64().is_some_and(|n| n >= 0),
+    };
+    if !good {
+        let why = "must be an integer or a percentage (e.g '5%'), greater than or equal to 0";
+        flaws.push(Flaw::invalid(format!("spec.strategy.rollingUpdate.{field}"), value, why));
+    }
 }
 
 fn replicas(spec: &Value, flaws: &mut Vec<Flaw>) {

@@ -71,6 +71,7 @@ fn change_of<'a>(request: &Request, target: &'a Target, name: &'a str, now: Seco
         manager: manager(request),
         subresource: &target.subresource,
         strict: request.query.get("fieldValidation") == Some("Strict"),
+        dry_run: is_dry_run(request),
         now,
     }
 }

@@ -492,3 +492,95 @@ async fn policies_and_endpoints_follow_the_pods() {
     let metrics = fixture.get("/apis/metrics.k8s.io/v1beta1/namespaces/production/pods").await;
     assert_eq!(metrics["items"].as_array().unwrap().len(), 8);
 }
+
+/// Bodies that no client should send.
+fn odd_bodies() -> Vec<Value> {
+    let mut nested = json!(1);
+    for _ in 0..100 {
+        nested = json!({ "spec": nested });
+    }
+    vec![
+        json!(null),
+        json!([]),
+        json!("text"),
+        json!({}),
+        nested,
+        json!({ "metadata": "text" }),
+        json!({ "metadata": [] }),
+        json!({ "metadata": { "name": "api", "annotations": "text", "labels": 3 } }),
+        json!({ "metadata": { "name": 7, "managedFields": "text" } }),
+        json!({ "metadata": { "name": "odd", "managedFields": [{ "fieldsV1": { "k:x": 1, "": {} } }] } }),
+        json!({ "metadata": { "name": "odd" }, "spec": "text", "data": 1, "status": [] }),
+        json!({ "metadata": { "name": "odd" }, "spec": { "ports": [1], "selector": "x", "hard": [], "rules": 3 } }),
+        json!({ "metadata": { "name": "odd" }, "spec": { "scaleTargetRef": 1, "minAvailable": "x%", "destination": 3 } }),
+        json!({ "metadata": { "name": "odd" }, "spec": { "template": { "metadata": { "labels": [] } } } }),
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "api", "env": [{ "name": "A" }], "resources": { "limits": { "memory": "-1e99" } } }] } } } }),
+        json!({ "spec": { "replicas": 1e300, "strategy": { "rollingUpdate": { "maxSurge": -5, "maxUnavailable": "abc" } } } }),
+        json!({ "spec": { "replicas": 9_223_372_036_854_775_807_i64, "minReadySeconds": -1, "revisionHistoryLimit": -1 } }),
+        json!([{ "op": "replace", "path": "/metadata", "value": "text" }]),
+        json!([{ "op": "replace", "path": "/spec", "value": null }, { "op": "add", "path": "/status", "value": 1 }]),
+        json!({ "spec": { "$patch": "delete" } }),
+        json!({ "$setElementOrder/x": 1, "$retainKeys": [1], "$deleteFromPrimitiveList/y": {} }),
+    ]
+}
+
+#[tokio::test]
+async fn no_body_makes_the_world_fail() {
+    let fixture = start("high-latency").await;
+    let paths = [
+        API.to_owned(),
+        format!("{API}/scale"),
+        "/apis/apps/v1/namespaces/production/deployments".into(),
+        "/api/v1/namespaces/production/configmaps/odd?fieldManager=a".into(),
+        "/api/v1/namespaces/production/services/api?fieldManager=a".into(),
+        "/api/v1/namespaces/production/services".into(),
+        "/api/v1/nodes/simulated-node-1".into(),
+        "/api/v1/namespaces/production/resourcequotas/production".into(),
+        "/apis/policy/v1/namespaces/production/poddisruptionbudgets".into(),
+        "/apis/autoscaling/v2/namespaces/production/horizontalpodautoscalers/api".into(),
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/api?fieldManager=a&force=true".into(),
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications".into(),
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".into(),
+        "/api/v1/namespaces/production/pods".into(),
+        "/flags/api/flags".into(),
+        "/slack/api/chat.postMessage".into(),
+    ];
+    for body in odd_bodies() {
+        for path in &paths {
+            for (method, media_type) in [
+                (Method::POST, "application/json"),
+                (Method::PUT, "application/json"),
+                (Method::PATCH, STRATEGIC),
+                (Method::PATCH, MERGE),
+                (Method::PATCH, JSON_PATCH),
+                (Method::PATCH, APPLY),
+            ] {
+                let (status, answer) = fixture.send(method.clone(), path, media_type, &body).await;
+                assert!(status < 500, "{method} {path} {media_type} {body}: {answer}");
+            }
+        }
+    }
+    fixture.pass(60);
+    for path in [
+        "/apis/apps/v1/deployments",
+        "/apis/apps/v1/replicasets",
+        "/api/v1/pods",
+        "/api/v1/events",
+        "/api/v1/services",
+        "/api/v1/endpoints",
+        "/api/v1/nodes",
+        "/api/v1/resourcequotas",
+        "/api/v1/configmaps",
+        "/apis/policy/v1/poddisruptionbudgets",
+        "/apis/autoscaling/v2/horizontalpodautoscalers",
+        "/apis/argoproj.io/v1alpha1/applications",
+        "/apis/discovery.k8s.io/v1/endpointslices",
+        "/apis/metrics.k8s.io/v1beta1/pods",
+        "/services/api/health",
+        "/services/checkout",
+        "/slack/messages",
+    ] {
+        let (status, answer) = fixture.send(Method::GET, path, "", &Value::Null).await;
+        assert!(status < 500 || (path.starts_with("/services") && status == 503), "{path}: {answer}");
+    }
+}

@@ -1,10 +1,7 @@
 //! Argo CD, which puts back what others change where it heals itself.
 
 use runbook_contract::Obstacle;
-use runbook_core::{
-    Value,
-    fault::{Fault, FaultKind},
-};
+use runbook_core::fault::{Fault, FaultKind};
 use serde::Deserialize;
 
 use super::Purpose;
@@ -165,7 +162,7 @@ fn ignores_replicas(application: &Application, of: &WorkloadRef) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
