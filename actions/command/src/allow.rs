@@ -80,9 +80,12 @@ impl Argument {
 
     fn matching(pattern: &str) -> Result<Self, String> {
         // By itself first: `a)|(b` would otherwise break out of what holds it.
-        Regex::new(pattern).map_err(|error| error.to_string())?;
+        let refused = |error: regex::Error| {
+            format!("`matches` is not a regular expression: {}", line(&error.to_string(), 200))
+        };
+        Regex::new(pattern).map_err(refused)?;
         let whole = RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(LARGEST_PATTERN).build();
-        whole.map(Self::Matching).map_err(|error| error.to_string())
+        whole.map(Self::Matching).map_err(refused)
     }
 
     /// The pattern as it was written.

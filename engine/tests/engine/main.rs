@@ -192,6 +192,21 @@ steps:
 }
 
 #[tokio::test]
+async fn a_secret_where_others_would_see_it_goes_nowhere() {
+    let yaml = "
+secrets: [token]
+steps:
+  - { id: put, action: shelf.put, with: { slot: a, value: 7, label: 'x ${{ secrets.token }}' } }
+";
+    let bench = bench(Mode::ReadWrite);
+    let run = bench.run(yaml, Hands::Live).await;
+    assert_eq!(run.status(), "failed");
+    let fault = run.decisive_fault().unwrap();
+    assert_eq!((fault.kind, fault.message.contains("`label`")), (FaultKind::Denied, true), "{fault}");
+    assert_eq!((bench.access.reads_sent(), bench.access.writes_sent()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_mark_that_comes_from_outside_fills_nothing_in() {
     let mut created = created(
         "

@@ -85,7 +85,7 @@ fn spec(name: &str) -> ActionSpec {
         summary: "A shelf for tests".to_owned(),
         effect: if name == "shelf.put" { Effect::Write } else { Effect::Read },
         destructive_when: None,
-        input: json!({ "type": "object" }),
+        input: json!({ "type": "object", "properties": { "label": { "x-no-secrets": true } } }),
         output: json!({ "type": "object" }),
         undo: UndoSupport::None("a test".to_owned()),
         grade: Grade::Validated,
