@@ -218,17 +218,29 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// A value on one line, at most eighty characters.
+/// A value on one line for people, at most eighty characters.
 pub fn brief(value: &Value) -> String {
     let text = match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, short),
         other => other.to_string(),
     };
     match text.char_indices().nth(80) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text,
     }
+}
+
+/// A fraction as a person reads it: four digits are enough.
+fn short(number: f64) -> String {
+    let size = number.abs();
+    if size == 0.0 || !(1e-6..1e15).contains(&size) {
+        return number.to_string();
+    }
+    let decimals = (0..10).find(|decimals| size * 10_f64.powi(*decimals) >= 1000.0).unwrap_or(10);
+    let text = format!("{number:.*}", usize::try_from(decimals).unwrap_or(0));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// What planning came to.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Duration(std::time::Duration);
 
 impl Duration {
+    /// How people write one, for schemas.
+    pub const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)( ?[0-9]+(\.[0-9]+)?(ms|s|m|h|d))*$";
     pub const ZERO: Self = Self(std::time::Duration::ZERO);
     /// A year: longer than anything an incident waits for, short enough that adding it to a
     /// timestamp never overflows.
@@ -70,8 +72,7 @@ impl FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, NotADuration> {
         let refuse = || NotADuration { text: text.chars().take(40).collect() };
-        let compact = text.len() <= 40 && text.starts_with(|c: char| c.is_ascii_digit());
-        if !compact {
+        if text.len() > 40 || !is_plain(text) {
             return Err(refuse());
         }
         let span: Span = text.parse().map_err(|_| refuse())?;
@@ -80,6 +81,29 @@ impl FromStr for Duration {
         if length > Self::MAX.0 { Err(refuse()) } else { Ok(Self(length)) }
     }
 }
+
+/// Whether a text is written as [`Duration::PATTERN`] says. jiff reads much more (`5 minutes`,
+/// `PT5M`), and a runbook is to be written in one way.
+fn is_plain(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let after = digits
+            .strip_prefix('.')
+            .map_or(digits, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let unit = after.find(|c: char| !c.is_ascii_lowercase()).map_or(after, |end| &after[..end]);
+        if digits.len() == rest.len() || after.starts_with('.') || !UNITS.contains(&unit) {
+            return false;
+        }
+        rest = &after[unit.len()..];
+        if rest.is_empty() {
+            return true;
+        }
+        rest = rest.strip_prefix(' ').unwrap_or(rest);
+    }
+}
+
+const UNITS: [&str; 5] = ["ms", "s", "m", "h", "d"];
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,7 +152,7 @@ impl JsonSchema for Duration {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^[0-9]",
+            "pattern": Self::PATTERN,
             "description": "A length of time: 30s, 5m, 1h30m, 2d.",
             "examples": ["30s", "5m", "1h30m"]
         })
@@ -148,6 +172,8 @@ mod tests {
             ("2d", 172_800.0, "2d"),
             ("250ms", 0.25, "250ms"),
             ("0s", 0.0, "0s"),
+            ("1.5s", 1.5, "1.5s"),
+            ("1h 30m", 5400.0, "1h30m"),
         ] {
             let parsed: Duration = text.parse().unwrap();
             assert_eq!(parsed.as_secs_f64(), seconds, "{text}");
@@ -159,7 +185,23 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_duration() {
-        for text in ["", "5", "-5m", "five", "5 parsecs", "99999999999999999999s", "400d", " 5m", "P1D"] {
+        for text in [
+            "",
+            "5",
+            "-5m",
+            "five",
+            "5 parsecs",
+            "99999999999999999999s",
+            "400d",
+            " 5m",
+            "P1D",
+            "5m ",
+            "5min",
+            "5 m",
+            "1.5.5s",
+            "1h  30m",
+            ".5s",
+        ] {
             assert!(text.parse::<Duration>().is_err(), "{text:?} was taken");
         }
     }

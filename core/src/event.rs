@@ -142,9 +142,17 @@ pub enum Body {
         reason: Option<String>,
     },
 
+    /// Work on a step began, with its resolved input (secrets as marks).
     StepStarted {
         step: String,
         attempt: u32,
+        input: Value,
+    },
+    /// Another runbook was entered as a step.
+    Entered {
+        step: String,
+        runbook: String,
+        inputs: Value,
     },
     /// The list of a `for_each` was worked out.
     ItemsListed {
@@ -260,8 +268,14 @@ pub enum Body {
         answer: Answer,
     },
 
+    /// The changes of a run, or of one runbook that it entered, are taken back, in this order.
     UndoStarted {
+        frame: String,
         steps: Vec<String>,
+    },
+    /// The steps that always run come now.
+    FinallyStarted {
+        frame: String,
     },
     StepEnded {
         step: String,
@@ -281,6 +295,22 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether a driver waits until this is on disk before it does anything else: a change that is
+    /// about to be made, a question that people are about to see, an end. All else is journaled
+    /// while the driver reads on; a crash loses at most what can be read again, or looked up.
+    pub fn must_be_kept_first(&self) -> bool {
+        matches!(
+            self,
+            Self::RunCreated(_)
+                | Self::RunEnded { .. }
+                | Self::ApplyStarted { .. }
+                | Self::ApplyReturned { .. }
+                | Self::ApprovalRequested { .. }
+                | Self::Asked { .. }
+                | Self::DoubtRaised { .. }
+        )
+    }
+
     /// The path of the step that this is about.
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -290,8 +320,10 @@ impl Body {
             | Self::UndoRequested { .. }
             | Self::RunEscalated { .. }
             | Self::RunEnded { .. }
-            | Self::UndoStarted { .. } => None,
+            | Self::UndoStarted { .. }
+            | Self::FinallyStarted { .. } => None,
             Self::StepStarted { step, .. }
+            | Self::Entered { step, .. }
             | Self::ItemsListed { step, .. }
             | Self::CheckReturned { step, .. }
             | Self::SteadyChecked { step, .. }
@@ -346,6 +378,11 @@ pub struct Created {
     /// The changes that a plan file allows, by step; `None` where the run plans for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<BTreeMap<String, String>>,
+    /// The moment that changes depend on where they hold one (a restart is marked with its time):
+    /// that of the plan file, so that what was planned then is the same change now. `None` for the
+    /// time of each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<Timestamp>,
 }
 
 /// With which hands a run touches the world.
@@ -527,6 +564,10 @@ impl Record {
             .map_err(|error| Broken::Unreadable { seq: self.seq, why: error.to_string() })?;
         if event.seq == self.seq { Ok(event) } else { Err(Broken::Changed { seq: self.seq }) }
     }
+    /// Whether this was sealed upon the entry that has this hash.
+    pub fn follows(&self, previous: &str) -> bool {
+        chain(previous, &self.bytes) == self.hash
+    }
 }
 
 fn chain(previous: &str, bytes: &[u8]) -> String {
@@ -545,7 +586,7 @@ pub fn verify(run: RunId, records: &[Record], head: u64) -> Result<(), Broken> {
         if record.seq != expected {
             return Err(Broken::Missing { seq: expected });
         }
-        if chain(&previous, &record.bytes) != record.hash {
+        if !record.follows(&previous) {
             return Err(Broken::Changed { seq: expected });
         }
         record.open()?;

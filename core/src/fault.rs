@@ -32,6 +32,8 @@ pub enum FaultKind {
     Unknown,
     /// The world has moved since it was observed: plan anew, an approval is void.
     Conflict,
+    /// The world has moved since the plan file was made: the run may not plan anew.
+    Stale,
     /// Authentication or authorization says no.
     Forbidden,
     /// A limit or policy of ours says no; nothing was sent.

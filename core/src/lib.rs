@@ -5,12 +5,24 @@
 //! network. Time and identifiers come in as arguments, so every function can be replayed.
 
 pub mod change;
+pub mod check;
 pub mod duration;
 pub mod event;
+pub mod expression;
 pub mod fault;
+pub mod finding;
+pub mod graph;
+pub mod inputs;
+pub mod parse;
+pub mod report;
+pub mod run;
 pub mod runbook;
+pub mod sarif;
+pub mod schema;
 pub mod secret;
 pub mod spec;
+pub mod suggest;
+pub mod timeline;
 pub mod unknown;
 
 pub use jiff::Timestamp;

@@ -43,14 +43,18 @@ pub struct Runbook {
     pub labels: IndexMap<String, String>,
     /// Names of secrets that `with` may use, defined per environment in the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$")))]
     pub secrets: Vec<String>,
+    /// What a run needs to be told, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(extend("propertyNames" = { "pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$" }))]
     pub inputs: IndexMap<String, Input>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
     /// What "recovered" means: all of these hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steady_state: Vec<SteadyCheck>,
+    #[schemars(length(min = 1, max = 200))]
     pub steps: Vec<Step>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnEnd,
@@ -65,6 +69,45 @@ pub struct Runbook {
     pub limits: Option<Limits>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalation: Option<Escalation>,
+}
+
+/// The schema of a condition: an expression, or plainly true or false.
+#[derive(Debug)]
+enum Condition {}
+
+impl JsonSchema for Condition {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Condition".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["string", "boolean"], "description": "An expression." })
+    }
+}
+
+/// The schema of what `for_each` goes over.
+#[derive(Debug)]
+enum ItemsSource {}
+
+impl JsonSchema for ItemsSource {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ItemsSource".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["array", "string"],
+            "description": "A list, or `${{ }}` with an expression that gives one."
+        })
+    }
+}
+
+/// Reads a condition: YAML makes `when: false` a boolean, and it means the same as the expression.
+fn condition<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(serde::de::Error::custom("expected an expression")),
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -146,7 +189,8 @@ pub enum InputType {
 pub struct Trigger {
     pub source: Source,
     /// An expression over `alert`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "condition", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Condition>")]
     pub when: Option<String>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub inputs: IndexMap<String, Value>,
@@ -184,6 +228,7 @@ pub struct MaxRuns {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SteadyCheck {
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$"))]
     pub id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -219,6 +264,7 @@ pub struct Step {
     pub wait: Option<String>,
     /// A ladder of mitigations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
     pub options: Option<Vec<Step>>,
     /// Another runbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,7 +277,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<String>>,
     /// An expression: the step is skipped where it does not hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "condition", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Condition>")]
     pub when: Option<String>,
     /// The input of the action or of the other runbook.
     #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -239,6 +286,7 @@ pub struct Step {
     pub with: Value,
     /// A list, or an expression that gives one: the step runs for every `item`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ItemsSource>")]
     pub for_each: Option<Value>,
     /// How many items run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,13 +310,15 @@ pub struct Step {
     pub eta: Option<Duration>,
 
     /// Checks: an expression over the outputs that makes the check pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "condition", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Condition>")]
     pub expect: Option<String>,
     /// Checks: a check that does not pass fails the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
     /// Checks: polled until this expression holds. Options: `steady_state` or an expression.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "condition", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Condition>")]
     pub until: Option<String>,
     /// How often to look again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -377,6 +427,7 @@ pub struct Manual {
     pub prompt: String,
     /// What the person fills in; the values become outputs.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(extend("propertyNames" = { "pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,62}$" }))]
     pub form: IndexMap<String, Input>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,

@@ -48,6 +48,16 @@ impl ActionSpec {
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
         property_names(&self.input)
     }
+    /// The field of `with` that holds a secret although its schema says that none belongs there
+    /// (`"x-no-secrets": true`): a program's arguments, a message into a channel.
+    pub fn misplaced_secret<'a>(&self, input: &'a Value) -> Option<&'a str> {
+        let refuses = |name: &str| self.input["properties"][name]["x-no-secrets"] == true;
+        let fields = input.as_object().into_iter().flatten();
+        fields
+            .filter(|(name, _)| refuses(name))
+            .find(|(_, value)| crate::secret::is_marked(&value.to_string()))
+            .map(|(name, _)| name.as_str())
+    }
     /// Whether the outputs are only those named; an open schema (`additionalProperties: true`)
     /// gives whatever the source answers.
     pub fn has_open_outputs(&self) -> bool {
@@ -135,5 +145,38 @@ impl fmt::Display for Grade {
             Self::Predicted => "predicted",
             Self::Unknown => "unknown",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::mark;
+
+    #[test]
+    fn a_secret_is_found_where_the_schema_wants_none() {
+        let spec = ActionSpec {
+            name: "command.run".to_owned(),
+            summary: String::new(),
+            effect: Effect::Write,
+            destructive_when: None,
+            input: json!({ "properties": { "argv": { "x-no-secrets": true }, "stdin": {} } }),
+            output: Value::Null,
+            undo: UndoSupport::None(String::new()),
+            grade: Grade::Predicted,
+            reads: Reads::Configuration,
+            permissions: Vec::new(),
+            example: Value::Null,
+        };
+        for (input, found) in [
+            (json!({ "argv": ["x", format!("--token={}", mark("token"))], "stdin": "" }), Some("argv")),
+            (json!({ "argv": ["x"], "stdin": mark("token") }), None),
+            (json!({ "argv": ["x"], "other": mark("token") }), None),
+            (json!("text"), None),
+        ] {
+            assert_eq!(spec.misplaced_secret(&input), found, "{input}");
+        }
     }
 }

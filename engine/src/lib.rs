@@ -1,1 +1,237 @@
-//! The engine: drives runs, performs their effects, guards their targets.
+//! The engine: drives runs. It performs what the core says is due, journals what came of it before
+//! anything else happens, and takes what people say at any time, from any process.
+//!
+//! A driver holds a claim on its run; others only append what people said, and the driver notices.
+//! All state is in the journal: a killed driver's run goes on wherever it is resumed.
+
+pub mod clock;
+mod driver;
+mod error;
+mod mask;
+mod perform;
+mod pipe;
+mod tip;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::Stream;
+use runbook_contract::Registry;
+use runbook_core::{
+    Value,
+    change::{Planned, Validation},
+    event::{Actor, Body, Broken, Created, Event, Record, RunId, genesis, verify},
+    fault::Fault,
+    run::{Input, Run},
+};
+use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use crate::{
+    clock::{Clock, System},
+    driver::{Drive, Until},
+    error::EngineError,
+    mask::{NoSecrets, Secrets},
+};
+use crate::{perform::Performer, tip::Tip};
+
+/// What an engine works with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub journal: Arc<dyn Journal>,
+    /// The actions of the environment, over transports that may write or not.
+    pub registry: Registry,
+    pub secrets: Arc<dyn Secrets>,
+    /// What the environment allows each action, by its name.
+    pub limits: BTreeMap<String, Value>,
+    pub clock: Arc<dyn Clock>,
+    /// Who drives, for the timeline: `host/pid`.
+    pub owner: String,
+}
+
+/// A cheap handle; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    journal: Arc<dyn Journal>,
+    performer: Arc<Performer>,
+    clock: Arc<dyn Clock>,
+    owner: String,
+}
+
+/// How often what a person said is tried again when others append at the same moment.
+const MOST_TRIES: u32 = 32;
+
+impl Engine {
+    pub fn new(setup: Setup) -> Self {
+        let performer = Performer {
+            registry: setup.registry,
+            secrets: setup.secrets,
+            limits: setup.limits,
+            journal: setup.journal.clone(),
+            clock: setup.clock.clone(),
+        };
+        Self {
+            journal: setup.journal,
+            performer: Arc::new(performer),
+            clock: setup.clock,
+            owner: setup.owner,
+        }
+    }
+
+    /// Creates a run. It does nothing until it is driven.
+    pub async fn start(&self, created: Created, actor: Actor) -> Result<RunId, EngineError> {
+        let id = RunId::new(Uuid::now_v7());
+        let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
+        let run = Run::begin(id, &event)?;
+        let record =
+            Record::seal(&event, &genesis(id)).map_err(|error| EngineError::Defect(error.to_string()))?;
+        let batch = Batch { run: id, after: 0, records: vec![record], summary: run.summary() };
+        self.journal.append(batch).await?;
+        Ok(id)
+    }
+
+    /// Drives a run in a task of its own until it ends, or until only people can bring it further.
+    /// Fails with `Claimed` where another process drives it.
+    pub async fn drive(&self, run: RunId, until: Until) -> Result<Drive, EngineError> {
+        let claim = self.journal.claim(run).await?;
+        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        // Whatever another driver had under way is in doubt; a run that was only just created has
+        // nothing under way.
+        if tip.run.ended.is_none() && tip.run.seq > 1 {
+            let resumed = Input::Resumed { owner: self.owner.clone() };
+            tip.decide_and_append(self.journal.as_ref(), resumed, &Actor::engine(), self.clock.now()).await?;
+        }
+        Ok(driver::spawn(self.clone(), tip, claim, until))
+    }
+
+    /// Records what a person said, and what follows from it at once. Whoever drives the run goes on
+    /// from there.
+    pub async fn say(&self, run: RunId, actor: &Actor, input: Input) -> Result<Run, EngineError> {
+        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        for _ in 0..MOST_TRIES {
+            match tip.decide_and_append(self.journal.as_ref(), input.clone(), actor, self.clock.now()).await {
+                Err(EngineError::Journal(JournalError::Moved { .. })) => {
+                    tip.catch_up(self.journal.as_ref()).await?;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(tip.run),
+            }
+        }
+        Err(EngineError::Busy(run))
+    }
+
+    /// The state of a run.
+    pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
+        Ok(Tip::load(self.journal.as_ref(), run).await?.run)
+    }
+
+    /// All events of a run with the hashes that chain them.
+    pub async fn history(&self, run: RunId) -> Result<Vec<(Event, String)>, EngineError> {
+        let records = self.journal.read(run, 0).await?;
+        if records.is_empty() {
+            return Err(EngineError::UnknownRun(run));
+        }
+        records.iter().map(|record| Ok((record.open()?, record.hash.clone()))).collect()
+    }
+
+    /// Proves that nothing of a run was changed or dropped; the number of entries.
+    pub async fn verify(&self, run: RunId) -> Result<Result<u64, Broken>, EngineError> {
+        let head = self.journal.head(run).await?.ok_or(EngineError::UnknownRun(run))?;
+        let records = self.journal.read(run, 0).await?;
+        // Entries may have come between the two reads.
+        let head = head.max(records.last().map_or(0, |record| record.seq.min(head.saturating_add(1000))));
+        Ok(verify(run, &records, head).map(|()| head))
+    }
+
+    pub async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, EngineError> {
+        Ok(self.journal.runs(query).await?)
+    }
+
+    /// Whether some process drives this run right now.
+    pub async fn is_driven(&self, run: RunId) -> Result<bool, EngineError> {
+        match self.journal.claim(run).await {
+            Ok(_) => Ok(false),
+            Err(JournalError::Claimed { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The events of a run after a sequence number, as they come, until it has ended.
+    pub fn follow(
+        &self,
+        run: RunId,
+        after: u64,
+    ) -> impl Stream<Item = Result<(Event, String), EngineError>> + Send + use<> {
+        struct Following {
+            journal: Arc<dyn Journal>,
+            after: u64,
+            mark: Mark,
+            ready: std::collections::VecDeque<Record>,
+            ended: bool,
+        }
+        let state = Following {
+            journal: self.journal.clone(),
+            after,
+            mark: Mark::default(),
+            ready: std::collections::VecDeque::new(),
+            ended: false,
+        };
+        futures::stream::unfold(state, move |mut state| async move {
+            loop {
+                if let Some(record) = state.ready.pop_front() {
+                    state.after = record.seq;
+                    let event = record.open().map_err(EngineError::from);
+                    state.ended = matches!(&event, Err(_) | Ok(Event { body: Body::RunEnded { .. }, .. }));
+                    return Some((event.map(|event| (event, record.hash)), state));
+                }
+                let fresh = match state.journal.read(run, state.after).await {
+                    Ok(fresh) => fresh,
+                    Err(error) => return Some((Err(error.into()), Following { ended: true, ..state })),
+                };
+                state.ready.extend(fresh);
+                if !state.ready.is_empty() {
+                    continue;
+                }
+                if state.ended {
+                    return None;
+                }
+                match state.journal.changed(run, state.after, state.mark).await {
+                    Ok(mark) => state.mark = mark,
+                    Err(error) => return Some((Err(error.into()), Following { ended: true, ..state })),
+                }
+            }
+        })
+    }
+
+    pub fn durability(&self) -> String {
+        self.journal.durability()
+    }
+
+    /// What taking the changes of a run back would do as the world is now, the last change first.
+    /// Changes nothing.
+    pub async fn foresee_undo(&self, run: &Run) -> Vec<(String, Result<(Planned, Validation), Fault>)> {
+        let (effects, _) = run.undo_effects(self.clock.now());
+        let mut foreseen = Vec::with_capacity(effects.len());
+        for (step, effect) in effects {
+            let outcome = match effect {
+                Ok(effect) => self.performer.perform(run, effect).await,
+                Err(fault) => Input::Planned { step: step.clone(), outcome: Err(fault) },
+            };
+            if let Input::Planned { outcome, .. } = outcome {
+                foreseen.push((step, outcome));
+            }
+        }
+        foreseen
+    }
+
+    /// What an action would stumble over, for a rendered input.
+    pub async fn preflight(
+        &self,
+        action: &str,
+        input: &Value,
+    ) -> Result<Vec<runbook_contract::Obstacle>, Fault> {
+        self.performer.preflight(action, input).await
+    }
+}
+
+type State = watch::Receiver<Arc<Run>>;

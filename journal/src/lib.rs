@@ -1,6 +1,16 @@
 //! The journal: append-only records of runs, durable before they are acknowledged. One trait, two
 //! implementations, one conformance suite (`laws`).
 
+#[expect(clippy::unwrap_used, reason = "a law that does not hold has to panic")]
+pub mod laws;
+
+pub mod bare;
+mod bell;
+mod checked;
+mod lease;
+mod memory;
+mod sqlite;
+
 use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
@@ -9,15 +19,25 @@ use runbook_core::{
     event::{Record, RunId, Summary},
 };
 
+pub use crate::{
+    checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
+    memory::Memory,
+    sqlite::Sqlite,
+};
+
 /// Where the records of runs are kept.
 ///
 /// What `append` acknowledged is there after a crash of the process or of the machine.
 #[async_trait]
 pub trait Journal: Debug + Send + Sync {
-    /// Adds records to a run, all or none, if `after` is still its last sequence number.
+    /// Adds records to a run, all or none, if `after` is still its last sequence number. No records
+    /// at all renew the summary of a run that is known. A caller that stops waiting does not undo
+    /// what it asked for: the batch is there whole, or not at all.
     async fn append(&self, batch: Batch) -> Result<(), JournalError>;
 
-    /// The records of a run after a sequence number, in order. Unknown runs have none.
+    /// The records of a run after a sequence number, in order, as they are kept: whether the chain
+    /// holds is for `event::verify` to say. Unknown runs have none. All of them are held in memory;
+    /// no run has more than [`MOST_ENTRIES`].
     async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError>;
 
     /// What the journal says a run's last sequence number is; `None` for an unknown run.
@@ -26,15 +46,17 @@ pub trait Journal: Debug + Send + Sync {
     /// Runs, newest first.
     async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError>;
 
-    /// Returns when anything may have been appended by anyone, this process or another, since the
-    /// mark was taken; at once if so already. Start with `Mark::default()`.
-    async fn changed(&self, since: Mark) -> Result<Mark, JournalError>;
+    /// Returns when a run has records after a sequence number that this process appended, or when
+    /// another process may have appended anything since the mark was taken; at once if so already.
+    /// Start with `Mark::default()`.
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError>;
 
     /// Takes the right to drive a run, for as long as the claim lives; it ends with the process.
     async fn claim(&self, run: RunId) -> Result<Claim, JournalError>;
 
     /// Locks a target for a run until the lease ends, or lengthens the lease that the run holds.
-    /// A lease that has ended is taken over. Returns the fence, which grows with each new holder.
+    /// A lease that has ended, its own too, is taken over. Returns the fence, which grows with each
+    /// new holder and never starts anew. A lease has ended once `now` has reached its `until`.
     async fn lock(
         &self,
         target: &str,
@@ -63,7 +85,7 @@ pub struct Batch {
     pub summary: Summary,
 }
 
-/// A point in the journal's life, to ask what came since.
+/// A point in the journal's life, to ask what others did since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark(pub u64);
 
@@ -73,6 +95,7 @@ pub struct RunQuery {
     pub environment: Option<String>,
     pub status: Option<String>,
     pub incident: Option<String>,
+    /// Runs that started then or later.
     pub since: Option<Timestamp>,
     /// At most this many; 0 means 100. Never more than 1,000.
     pub limit: usize,
@@ -82,6 +105,7 @@ pub struct RunQuery {
 pub struct RunHead {
     pub run: RunId,
     pub seq: u64,
+    /// When its last entry happened.
     pub updated_at: Timestamp,
     pub summary: Summary,
 }
@@ -111,6 +135,9 @@ pub enum JournalError {
     Claimed { run: RunId },
     #[error("`{target}` is locked by {run} until {until}")]
     Locked { target: String, run: RunId, until: Timestamp },
+    /// The batch is not one that a run can have; trying again does not help.
+    #[error("entry {seq} of {run} cannot be added: {why}")]
+    Refused { run: RunId, seq: u64, why: String },
     #[error("entry {seq} of {run} is damaged: {why}")]
     Damaged { run: RunId, seq: u64, why: String },
     #[error(
@@ -132,6 +159,9 @@ impl JournalError {
             Self::Moved { .. } => None,
             Self::Claimed { .. } => Some("follow it with `runbook timeline RUN --follow`"),
             Self::Locked { .. } => Some("wait for that run to end, or cancel it with `runbook cancel RUN`"),
+            Self::Refused { .. } => {
+                Some("`runbook timeline RUN --verify` shows whether its journal is whole; if so, report this")
+            }
             Self::Damaged { .. } => {
                 Some("`runbook timeline RUN --verify` shows where the chain breaks; restore a backup")
             }

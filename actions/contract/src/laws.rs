@@ -32,6 +32,10 @@ pub fn of_spec(action: &dyn Action) -> Vec<String> {
     for name in given.into_iter().flat_map(|example| example.keys()) {
         require(spec.inputs().any(|known| known == name), "the example uses known fields");
     }
+    let required = spec.input.get("required").and_then(serde_json::Value::as_array);
+    for name in required.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        require(spec.example.get(name).is_some(), "the example gives every required field");
+    }
     broken
 }
 
@@ -45,7 +49,8 @@ pub async fn of_change(
 ) -> Vec<String> {
     let mut broken = Vec::new();
     let before = access.writes_sent();
-    let plan_cx = PlanCx { started_at: cx.now, idempotency_key: cx.idempotency_key.clone() };
+    let plan_cx =
+        PlanCx { started_at: cx.now, idempotency_key: cx.idempotency_key.clone(), over_others: false };
     match action.observe(cx, input).await {
         Err(fault) => broken.push(format!("observe failed: {fault}")),
         Ok(seen) => {

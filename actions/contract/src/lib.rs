@@ -10,7 +10,9 @@
 pub mod access;
 pub mod laws;
 pub mod registry;
+pub mod schema;
 pub mod secret;
+pub mod text;
 
 use std::fmt::Debug;
 
@@ -146,13 +148,16 @@ pub struct PlanCx {
     /// When the step started.
     pub started_at: Timestamp,
     pub idempotency_key: String,
+    /// Only for `plan_undo`: a person has seen that someone else changed the target since, and
+    /// said to take the change back all the same.
+    pub over_others: bool,
 }
 
 impl PlanCx {
     /// For looking at an existing change again: what depends on the context is compared by the
     /// fields that the change recorded.
     fn of(_: &Change) -> Self {
-        Self { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new() }
+        Self { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new(), over_others: false }
     }
 }
 

@@ -161,7 +161,10 @@ impl Call {
     }
 
     fn request(&self) -> Result<Request<Body>, Fault> {
-        let mut request = Request::builder().method(self.method.clone()).uri(self.target()?).header(header::ACCEPT, self.accept);
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(self.target()?)
+            .header(header::ACCEPT, self.accept);
         let body = match &self.body {
             Some((kind, value)) => {
                 request = request.header(header::CONTENT_TYPE, kind);
@@ -261,7 +264,12 @@ impl Session<'_> {
     }
 
     /// All objects of a collection that the selectors choose, up to a bound.
-    pub(crate) async fn list(&self, place: &Place, labels: Option<&str>, fields: Option<&str>) -> Result<Listing, Fault> {
+    pub(crate) async fn list(
+        &self,
+        place: &Place,
+        labels: Option<&str>,
+        fields: Option<&str>,
+    ) -> Result<Listing, Fault> {
         let mut listing = Listing { items: Vec::new(), truncated: false };
         let mut next = String::new();
         loop {
@@ -321,9 +329,14 @@ impl Session<'_> {
             let answer = answer.await?;
             let status = answer.status();
             let failed = status.is_client_error() || status.is_server_error();
-            let (head, body) = read(answer, if failed { LARGEST_ERROR } else { limit }).await.map_err(|why| {
-                if failed { fault::answered(status, "", None, &asked) } else { fault::unreadable(&asked, why) }
-            })?;
+            let (head, body) =
+                read(answer, if failed { LARGEST_ERROR } else { limit }).await.map_err(|why| {
+                    if failed {
+                        fault::answered(status, "", None, &asked)
+                    } else {
+                        fault::unreadable(&asked, why)
+                    }
+                })?;
             if failed {
                 let wait = retry_after(&head.headers);
                 return Err(fault::answered(status, &String::from_utf8_lossy(&body), wait, &asked));
@@ -337,7 +350,10 @@ impl Session<'_> {
     }
 }
 
-async fn read(answer: Response<Body>, limit: usize) -> Result<(http::response::Parts, Vec<u8>), &'static str> {
+async fn read(
+    answer: Response<Body>,
+    limit: usize,
+) -> Result<(http::response::Parts, Vec<u8>), &'static str> {
     let (head, body) = answer.into_parts();
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok((head, body.to_bytes().to_vec())),
@@ -349,14 +365,16 @@ async fn read(answer: Response<Body>, limit: usize) -> Result<(http::response::P
 /// The objects of a list or an answer, as the part of them that is looked at. Fields that are
 /// `null` count as absent.
 pub(crate) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
-    serde_json::from_value(without_nulls(value))
-        .map_err(|error| Fault::permanent(format!("the cluster sent an object of an unexpected form: {error}")))
+    serde_json::from_value(without_nulls(value)).map_err(|error| {
+        Fault::permanent(format!("the cluster sent an object of an unexpected form: {error}"))
+    })
 }
 
 /// What an action kept of an observation, exactly as it kept it.
 pub(crate) fn kept<T: DeserializeOwned>(state: &Value) -> Result<T, Fault> {
-    serde_json::from_value(state.clone())
-        .map_err(|_| Fault::permanent("what was observed was kept by another version").hint("observe it anew"))
+    serde_json::from_value(state.clone()).map_err(|_| {
+        Fault::permanent("what was observed was kept by another version").hint("observe it anew")
+    })
 }
 
 fn without_nulls(value: Value) -> Value {
@@ -405,14 +423,18 @@ mod tests {
     fn reads_warning_headers() {
         let mut headers = HeaderMap::new();
         headers.append(header::WARNING, r#"299 - "policy/v1beta1 is deprecated""#.parse().unwrap());
-        headers.append(header::WARNING, r#"299 - "say \"no\"" "Sat, 01 Jan 2022 00:00:00 GMT""#.parse().unwrap());
+        headers.append(
+            header::WARNING,
+            r#"299 - "say \"no\"" "Sat, 01 Jan 2022 00:00:00 GMT""#.parse().unwrap(),
+        );
         headers.append(header::WARNING, "odd".parse().unwrap());
         assert_eq!(warnings_of(&headers), ["policy/v1beta1 is deprecated", "say \"no\""]);
     }
 
     #[test]
     fn writes_queries_that_cannot_be_broken_out_of() {
-        let call = Call::get(Place::core("pods").within("shop")).query("labelSelector", "app=a,b in (c&d)").dry();
+        let call =
+            Call::get(Place::core("pods").within("shop")).query("labelSelector", "app=a,b in (c&d)").dry();
         assert_eq!(
             call.target().unwrap(),
             "/api/v1/namespaces/shop/pods?labelSelector=app%3Da,b%20in%20(c%26d)&dryRun=All"

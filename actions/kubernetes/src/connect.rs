@@ -70,7 +70,10 @@ async fn settings(config: &Config) -> Result<kube::Config, Fault> {
     let (kubeconfig, place) = match &config.inline {
         Some(text) => {
             let parsed = Kubeconfig::from_yaml(text);
-            (parsed.map_err(|error| cannot_read(&error, "the given kubeconfig"))?, "the given kubeconfig".to_owned())
+            (
+                parsed.map_err(|error| cannot_read(&error, "the given kubeconfig"))?,
+                "the given kubeconfig".to_owned(),
+            )
         }
         None => match find(config)? {
             Found::File(path) => {
@@ -120,8 +123,10 @@ fn expand(path: &Path) -> Result<PathBuf, Fault> {
     let Ok(rest) = path.strip_prefix("~") else { return Ok(path.to_owned()) };
     match std::env::var_os("HOME").filter(|home| !home.is_empty()) {
         Some(home) => Ok(Path::new(&home).join(rest)),
-        None => Err(Fault::permanent(format!("`{}` names a home folder, but HOME is not set", path.display()))
-            .hint("write the whole path of the kubeconfig")),
+        None => {
+            Err(Fault::permanent(format!("`{}` names a home folder, but HOME is not set", path.display()))
+                .hint("write the whole path of the kubeconfig"))
+        }
     }
 }
 
@@ -134,7 +139,11 @@ fn in_cluster() -> Result<kube::Config, Fault> {
 
 fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>, place: &str) -> Result<(), Fault> {
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-    let there = if known.is_empty() { "it holds no contexts".to_owned() } else { format!("it holds: {}", known.join(", ")) };
+    let there = if known.is_empty() {
+        "it holds no contexts".to_owned()
+    } else {
+        format!("it holds: {}", known.join(", "))
+    };
     match wanted.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty()) {
         Some(name) if known.contains(&name) => Ok(()),
         Some(name) => Err(Fault::permanent(format!("there is no context `{name}` in {place}")).hint(there)),
@@ -148,7 +157,10 @@ fn cannot_read(error: &KubeconfigError, place: &str) -> Fault {
     match error {
         KubeconfigError::ReadConfig(source, path) => {
             Fault::permanent(format!("kubeconfig {} could not be read: {}", path.display(), source.kind()))
-                .hint(format!("set `kubeconfig` for this environment, or KUBECONFIG; {} was tried", path.display()))
+                .hint(format!(
+                    "set `kubeconfig` for this environment, or KUBECONFIG; {} was tried",
+                    path.display()
+                ))
         }
         KubeconfigError::Parse(source) => {
             let at = source.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
@@ -192,8 +204,14 @@ pub(crate) fn credentials(error: &AuthError) -> Fault {
         AuthError::AuthExecRun { cmd, out } => {
             let program = cmd.split_whitespace().next().unwrap_or("the program").trim_matches('"');
             let said = String::from_utf8_lossy(&out.stderr);
-            let last: String =
-                said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(LONGEST_PLUGIN_MESSAGE).collect();
+            let last: String = said
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or_default()
+                .chars()
+                .take(LONGEST_PLUGIN_MESSAGE)
+                .collect();
             format!("the credential program `{program}` failed ({}): {last}", out.status)
         }
         AuthError::AuthExecStart(source) => format!("the credential program could not be started: {source}"),
@@ -247,7 +265,8 @@ current-context: prod
 
     #[tokio::test]
     async fn an_unknown_context_names_those_that_exist() {
-        let config = Config { inline: Some(GOOD.to_owned()), context: Some("prd".into()), ..Config::default() };
+        let config =
+            Config { inline: Some(GOOD.to_owned()), context: Some("prd".into()), ..Config::default() };
         let fault = fault(config).await;
         assert_eq!(fault.kind, FaultKind::Permanent);
         assert_eq!(fault.message, "there is no context `prd` in the given kubeconfig");

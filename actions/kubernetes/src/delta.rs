@@ -10,7 +10,9 @@ pub(crate) fn meaningful(object: &Value) -> Value {
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
-            for name in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"] {
+            for name in
+                ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"]
+            {
                 metadata.remove(name);
             }
         }
@@ -68,11 +70,15 @@ mod tests {
 
     #[test]
     fn holds_what_differs_and_restores_it() {
-        let old = json!({"spec": {"a": 1, "b": {"x": 1, "y": 2}, "list": [1, 2], "gone": {"k": "v"}}, "kind": "X"});
+        let old =
+            json!({"spec": {"a": 1, "b": {"x": 1, "y": 2}, "list": [1, 2], "gone": {"k": "v"}}, "kind": "X"});
         let new = json!({"spec": {"a": 1, "b": {"x": 9, "y": 2}, "list": [1], "new": {"k": {"l": 1}}}, "kind": "X"});
         let (before, after) = between(&old, &new);
         assert_eq!(before, json!({"spec": {"b": {"x": 1}, "list": [1, 2], "gone": {"k": "v"}, "new": null}}));
-        assert_eq!(after, json!({"spec": {"b": {"x": 9}, "list": [1], "gone": null, "new": {"k": {"l": 1}}}}));
+        assert_eq!(
+            after,
+            json!({"spec": {"b": {"x": 9}, "list": [1], "gone": null, "new": {"k": {"l": 1}}}})
+        );
         assert_eq!(laid(&old, &after), new);
         assert_eq!(laid(&new, &before), old);
         assert_eq!(pick(&before, &after, &new), after);

@@ -87,7 +87,11 @@ pub(crate) async fn version(
 }
 
 /// The kind that a person named by its kind, its plural or a short name.
-pub(crate) async fn resource(session: &Session<'_>, word: &str, api_version: Option<&str>) -> Result<Resource, Fault> {
+pub(crate) async fn resource(
+    session: &Session<'_>,
+    word: &str,
+    api_version: Option<&str>,
+) -> Result<Resource, Fault> {
     match search(session, word, api_version).await {
         // It may have been installed since the cluster was looked at.
         Err(fault) if fault.kind == FaultKind::NotFound => {
@@ -118,7 +122,9 @@ async fn search(session: &Session<'_>, word: &str, api_version: Option<&str>) ->
         match served {
             Ok(served) => found.extend(served.iter().find(|resource| resource.answers_to(word)).cloned()),
             // One broken extension must not hide all other kinds.
-            Err(fault) if api_version.is_none() && fault.kind != FaultKind::Forbidden => unavailable.push(group),
+            Err(fault) if api_version.is_none() && fault.kind != FaultKind::Forbidden => {
+                unavailable.push(group)
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -201,8 +207,10 @@ async fn resources(session: &Session<'_>, group: &str, version: &str) -> Result<
         return Ok(known);
     }
     let answer = session.send(&Call::path(path.clone())).await.map_err(|fault| match fault.kind {
-        FaultKind::NotFound => Fault::not_found(format!("the cluster does not serve `{}`", path.trim_start_matches("/apis/")))
-            .hint("`kubectl api-versions` lists what it serves"),
+        FaultKind::NotFound => {
+            Fault::not_found(format!("the cluster does not serve `{}`", path.trim_start_matches("/apis/")))
+                .hint("`kubectl api-versions` lists what it serves")
+        }
         _ => fault,
     })?;
     let mut served = parse::<Resources>(answer.value)?.resources;
@@ -236,7 +244,8 @@ mod tests {
             (vec![], Err(FaultKind::NotFound)),
         ] {
             let found = groups.iter().map(|group| served(group, "Ingress")).collect();
-            let chosen = choose("ingress", found, &[]).map(|resource| resource.group).map_err(|fault| fault.kind);
+            let chosen =
+                choose("ingress", found, &[]).map(|resource| resource.group).map_err(|fault| fault.kind);
             assert_eq!(chosen, expected.map(str::to_owned), "{groups:?}");
         }
     }

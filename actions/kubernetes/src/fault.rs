@@ -20,14 +20,17 @@ pub(crate) fn transport(error: &kube::Error, asked: &Asked<'_>) -> Fault {
     if let Some(error) = within::<AuthError>(error) {
         return connect::credentials(error);
     }
-    let connecting = within::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
+    let connecting =
+        within::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
     let why = root_cause(error);
     let server = asked.server;
     match (connecting, asked.intent) {
         (true, Intent::Read) => Fault::unreachable(format!("could not connect to {server}: {why}"))
             .hint("check the network, the VPN and the address in the kubeconfig"),
-        (true, Intent::Write) => Fault::refused(format!("could not connect to {server}, nothing was sent: {why}"))
-            .hint("check the network, the VPN and the address in the kubeconfig"),
+        (true, Intent::Write) => {
+            Fault::refused(format!("could not connect to {server}, nothing was sent: {why}"))
+                .hint("check the network, the VPN and the address in the kubeconfig")
+        }
         (false, Intent::Read) => Fault::unreachable(format!("the connection to {server} was lost: {why}")),
         (false, Intent::Write) => Fault::unknown(format!(
             "the connection to {server} was lost after the request to {} was sent: {why}",
@@ -64,7 +67,9 @@ pub(crate) fn exec(error: &kube::Error, server: &str) -> Fault {
             let body = serde_json::to_string(status).unwrap_or_default();
             answered(code, &body, None, &asked)
         }
-        kube::Error::UpgradeConnection(error) => Fault::permanent(format!("{server} does not let commands be run: {error}")),
+        kube::Error::UpgradeConnection(error) => {
+            Fault::permanent(format!("{server} does not let commands be run: {error}"))
+        }
         error => transport(error, &asked),
     }
 }
@@ -92,9 +97,11 @@ pub(crate) fn answered(code: StatusCode, body: &str, wait: Option<Duration>, ask
         StatusCode::GONE => Fault::refused(format!("the list changed while it was read: {said}")),
         code if code.is_server_error() => match asked.intent {
             Intent::Read => Fault::unreachable(format!("{} failed ({code}): {said}", asked.server)),
-            Intent::Write => {
-                Fault::unknown(format!("{} failed ({code}) on the request to {}: {said}", asked.server, asked.what()))
-            }
+            Intent::Write => Fault::unknown(format!(
+                "{} failed ({code}) on the request to {}: {said}",
+                asked.server,
+                asked.what()
+            )),
         },
         _ => Fault::permanent(with_causes(&status, said)),
     };
@@ -107,7 +114,8 @@ pub(crate) fn answered(code: StatusCode, body: &str, wait: Option<Duration>, ask
 /// `403` is said by the authorizer, and by admission rules and quotas, which no role helps against.
 fn forbidden(status: &Status, said: String, asked: &Asked<'_>) -> Fault {
     if !said.contains(" cannot ") && !said.contains("access denied") {
-        return Fault::permanent(with_causes(status, said)).hint("a rule of the cluster (admission, quota) does not allow it");
+        return Fault::permanent(with_causes(status, said))
+            .hint("a rule of the cluster (admission, quota) does not allow it");
     }
     Fault::forbidden(said).hint(format!("ask for a role with {}", asked.right()))
 }
@@ -115,11 +123,14 @@ fn forbidden(status: &Status, said: String, asked: &Asked<'_>) -> Fault {
 fn not_found(status: &Status, said: String, asked: &Asked<'_>) -> Fault {
     let is_about_an_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
     match asked.place {
-        Some(place) if is_about_an_object && place.name.is_some() => Fault::not_found(format!("there is no {place}")),
-        Some(place) if !is_about_an_object => {
-            Fault::not_found(format!("{} does not serve {}/{} {}", asked.server, place.group, place.version, place.resource))
-                .hint("what serves it is not installed in this cluster, or in another version")
+        Some(place) if is_about_an_object && place.name.is_some() => {
+            Fault::not_found(format!("there is no {place}"))
         }
+        Some(place) if !is_about_an_object => Fault::not_found(format!(
+            "{} does not serve {}/{} {}",
+            asked.server, place.group, place.version, place.resource
+        ))
+        .hint("what serves it is not installed in this cluster, or in another version"),
         _ => Fault::not_found(said),
     }
 }
@@ -139,7 +150,8 @@ fn with_causes(status: &Status, said: String) -> String {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     // The message of an invalid object lists its causes already.
     let missing = causes.iter().filter(|cause| !said.contains(cause.message.as_str()));
-    let listed: Vec<_> = missing.take(MOST_CAUSES).map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    let listed: Vec<_> =
+        missing.take(MOST_CAUSES).map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     if listed.is_empty() { said } else { format!("{said} ({})", clip(&listed.join("; "))) }
 }
 

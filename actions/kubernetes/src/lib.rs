@@ -31,9 +31,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Cluster,
-    read::{Reading, deployment, events, logs, nodes, pods, preflight, rollout_history, rollout_status, service, top},
+    read::{
+        Reading, deployment, events, logs, nodes, pods, preflight, rollout_history, rollout_status, service,
+        top,
+    },
     write::{
-        Editing, apply, exec, object::Shaping, patch, rollout_restart, rollout_undo, scale, set_env, set_resources,
+        Editing, apply, exec, object::Shaping, patch, rollout_restart, rollout_undo, scale, set_env,
+        set_resources,
     },
 };
 

@@ -10,9 +10,10 @@ pub(crate) fn put(object: &Value, path: &[&str], value: Value) -> Value {
         match child(known, key) {
             Some(next) if !next.is_null() => known = next,
             there => {
-                let missing = path[depth + 1..].iter().rev().fold(value, |inner, key| {
-                    Value::Object(Map::from_iter([((*key).to_owned(), inner)]))
-                });
+                let missing = path[depth + 1..]
+                    .iter()
+                    .rev()
+                    .fold(value, |inner, key| Value::Object(Map::from_iter([((*key).to_owned(), inner)])));
                 let op = if there.is_some() { "replace" } else { "add" };
                 return json!({"op": op, "path": pointer(&path[..=depth]), "value": missing});
             }

@@ -133,7 +133,8 @@ impl fmt::Display for Place {
 
 /// The rule of the API for a name in a path.
 fn a_name(name: &str) -> Result<&str, Fault> {
-    let wrong = name.is_empty() || name.len() > 253 || name == "." || name == ".." || name.contains(['/', '%']);
+    let wrong =
+        name.is_empty() || name.len() > 253 || name == "." || name == ".." || name.contains(['/', '%']);
     if wrong {
         let shown: String = name.chars().take(80).collect();
         return Err(Fault::permanent(format!("`{shown}` cannot be the name of an object"))
@@ -158,7 +159,11 @@ mod tests {
                 "/apis/apps/v1/namespaces/shop/deployments/api/scale",
                 "deployments/scale.apps",
             ),
-            (deployment.sub("scale").collection(), "/apis/apps/v1/namespaces/shop/deployments", "deployments.apps"),
+            (
+                deployment.sub("scale").collection(),
+                "/apis/apps/v1/namespaces/shop/deployments",
+                "deployments.apps",
+            ),
         ] {
             assert_eq!(place.path().unwrap(), path);
             assert_eq!(place.resource_name(), name);

@@ -21,7 +21,8 @@ pub(crate) fn restarts(pod: &Pod) -> i64 {
 
 /// How many of its containers ended for lack of memory, now or the last time.
 pub(crate) fn oom_killed(pod: &Pod) -> usize {
-    let killed = |state: &ContainerState| state.terminated.as_ref().is_some_and(|ended| ended.reason == "OOMKilled");
+    let killed =
+        |state: &ContainerState| state.terminated.as_ref().is_some_and(|ended| ended.reason == "OOMKilled");
     let containers = pod.status.container_statuses.iter();
     containers.filter(|container| killed(&container.state) || killed(&container.last_state)).count()
 }
@@ -42,10 +43,16 @@ pub(crate) fn reason(pod: &Pod) -> Option<String> {
             return Some(waiting.reason.clone());
         }
         if let Some(ended) = container.state.terminated.as_ref().filter(|ended| ended.reason != "Completed") {
-            return Some(if ended.reason.is_empty() { format!("ExitCode{}", ended.exit_code) } else { ended.reason.clone() });
+            return Some(if ended.reason.is_empty() {
+                format!("ExitCode{}", ended.exit_code)
+            } else {
+                ended.reason.clone()
+            });
         }
     }
-    if let Some(unscheduled) = condition(&pod.status.conditions, "PodScheduled").filter(|is| is.status == "False") {
+    if let Some(unscheduled) =
+        condition(&pod.status.conditions, "PodScheduled").filter(|is| is.status == "False")
+    {
         return Some(unscheduled.reason.clone()).filter(|reason| !reason.is_empty());
     }
     match pod.status.phase.as_str() {
@@ -97,7 +104,10 @@ mod tests {
             (json!({"phase": "Pending"}), Some("Pending")),
             (json!({"phase": "Succeeded"}), None),
             (json!({"phase": "Failed", "reason": "Evicted"}), Some("Evicted")),
-            (json!({"phase": "Pending", "containerStatuses": waiting("ImagePullBackOff")}), Some("ImagePullBackOff")),
+            (
+                json!({"phase": "Pending", "containerStatuses": waiting("ImagePullBackOff")}),
+                Some("ImagePullBackOff"),
+            ),
             (
                 json!({"phase": "Pending", "containerStatuses": waiting("PodInitializing"),
                        "initContainerStatuses": waiting("CrashLoopBackOff")}),

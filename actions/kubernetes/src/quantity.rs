@@ -47,7 +47,8 @@ impl Quantity {
             let power: u32 = power.trim_start_matches('+').parse().ok().filter(|power| *power <= 18)?;
             return decimal(digits, 3)?.checked_mul(10_i128.checked_pow(power)?).map(Self);
         }
-        let (digits, factor) = SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))?;
+        let (digits, factor) =
+            SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))?;
         decimal(digits, 3)?.checked_mul(factor).map(Self)
     }
 
@@ -153,7 +154,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_amount() {
-        for text in ["", "Gi", "two", "1GB", "1 Gi", "1e99", "0x1", "m", "--1", "1.2.3", "99999999999999999999999999999999999999999"] {
+        for text in [
+            "",
+            "Gi",
+            "two",
+            "1GB",
+            "1 Gi",
+            "1e99",
+            "0x1",
+            "m",
+            "--1",
+            "1.2.3",
+            "99999999999999999999999999999999999999999",
+        ] {
             assert_eq!(Quantity::parse(text), None, "{text:?}");
         }
     }

@@ -22,7 +22,9 @@ pub(crate) async fn missing(
     name: Option<&str>,
 ) -> Vec<Obstacle> {
     let needed = needed.iter().filter_map(|permission| match permission {
-        Permission::Rbac { group, resource, verbs } => Some(verbs.iter().map(move |verb| (group, resource, verb))),
+        Permission::Rbac { group, resource, verbs } => {
+            Some(verbs.iter().map(move |verb| (group, resource, verb)))
+        }
         Permission::Iam(_) | Permission::Other(_) => None,
     });
     let reviews = needed.flatten().take(MOST_REVIEWS).map(|(group, resource, verb)| {
@@ -52,7 +54,8 @@ async fn review(
         }},
     });
     let place = Place::of("authorization.k8s.io", "v1", "selfsubjectaccessreviews");
-    let scope = namespace.map_or("the whole cluster".to_owned(), |namespace| format!("namespace `{namespace}`"));
+    let scope =
+        namespace.map_or("the whole cluster".to_owned(), |namespace| format!("namespace `{namespace}`"));
     let full = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
     match session.send(&Call::post(place, question).dry()).await {
         Ok(answer) if answer.value.pointer("/status/allowed").and_then(Value::as_bool) == Some(true) => None,

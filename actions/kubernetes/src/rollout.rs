@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{Session, parse},
     place::Place,
-    pod,
-    selector,
+    pod, selector,
     view::{self, Pod, Workload, condition},
     workload::{CHANGE_CAUSE, Counts, Kind, WorkloadRef, images, revision},
 };
@@ -32,7 +31,9 @@ pub(crate) fn stage(kind: Kind, workload: &Workload) -> Stage {
     let counts = Counts::of(kind, workload);
     if kind == Kind::Deployment {
         let conditions = &workload.status.conditions;
-        if let Some(late) = condition(conditions, "Progressing").filter(|it| it.reason == "ProgressDeadlineExceeded") {
+        if let Some(late) =
+            condition(conditions, "Progressing").filter(|it| it.reason == "ProgressDeadlineExceeded")
+        {
             return Stage::Failed(format!("the rollout exceeded its progress deadline: {}", late.message));
         }
         if let Some(refused) = condition(conditions, "ReplicaFailure").filter(|it| it.status == "True") {
@@ -66,16 +67,23 @@ fn missing(kind: Kind, workload: &Workload, counts: Counts) -> Option<String> {
 
 /// How far it is, looking also at the new pods: a container that cannot start is told long before
 /// the deadline of the rollout is over.
-pub(crate) async fn look(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) -> Result<Stage, Fault> {
+pub(crate) async fn look(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    workload: &Workload,
+) -> Result<Stage, Fault> {
     let stage = stage(of.kind, workload);
     let seen = workload.status.observed_generation >= workload.metadata.generation;
     if stage == Stage::Complete || !seen {
         return Ok(stage);
     }
-    let stuck: Vec<String> = new_pods(session, of, workload).await?.iter().filter_map(pod::hopeless).collect();
+    let stuck: Vec<String> =
+        new_pods(session, of, workload).await?.iter().filter_map(pod::hopeless).collect();
     Ok(match (stuck.first(), stage) {
         (Some(first), Stage::Progressing(_)) if stuck.len() == 1 => Stage::Failed(first.clone()),
-        (Some(first), Stage::Progressing(_)) => Stage::Failed(format!("{first}, and {} more pods like it", stuck.len() - 1)),
+        (Some(first), Stage::Progressing(_)) => {
+            Stage::Failed(format!("{first}, and {} more pods like it", stuck.len() - 1))
+        }
         (Some(first), Stage::Failed(why)) => Stage::Failed(format!("{why}; {first}")),
         (_, stage) => stage,
     })
@@ -87,8 +95,11 @@ async fn new_pods(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) 
         Kind::Deployment => {
             let current = revision(&workload.metadata);
             let owned = replica_sets(session, of, workload).await?;
-            let newest = owned.into_iter().find(|(_, set)| current.is_some() && revision(&set.metadata) == current);
-            newest.and_then(|(_, set)| Some(("pod-template-hash", set.metadata.labels.get("pod-template-hash")?.clone())))
+            let newest =
+                owned.into_iter().find(|(_, set)| current.is_some() && revision(&set.metadata) == current);
+            newest.and_then(|(_, set)| {
+                Some(("pod-template-hash", set.metadata.labels.get("pod-template-hash")?.clone()))
+            })
         }
         Kind::StatefulSet => Some(("controller-revision-hash", workload.status.update_revision.clone())),
         Kind::DaemonSet => None,
@@ -105,7 +116,11 @@ async fn new_pods(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) 
 }
 
 /// All pods that a workload selects.
-pub(crate) async fn pods(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) -> Result<Vec<Pod>, Fault> {
+pub(crate) async fn pods(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    workload: &Workload,
+) -> Result<Vec<Pod>, Fault> {
     let selector = selector::of(&workload.spec.selector);
     if selector.selects_all() {
         return Ok(Vec::new());
@@ -152,7 +167,11 @@ pub(crate) const MOST_REVISIONS: usize = 50;
 const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 
 /// The revisions that can be gone back to, the newest first.
-pub(crate) async fn history(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) -> Result<Vec<Revision>, Fault> {
+pub(crate) async fn history(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    workload: &Workload,
+) -> Result<Vec<Revision>, Fault> {
     let sets = replica_sets(session, of, workload).await?;
     let newest_created = sets.iter().filter_map(|(_, set)| set.metadata.creation_timestamp).max();
     let mut revisions: Vec<Revision> = sets
@@ -192,7 +211,8 @@ pub(crate) fn last_change(workload: &Workload, revisions: &[Revision]) -> Option
     let current = revisions.iter().find(|known| Some(known.revision) == current).or(revisions.first());
     let created = current.and_then(|current| current.created_at).or(workload.metadata.creation_timestamp);
     if current.is_some_and(|current| current.reused) {
-        let progressed = view::condition(&workload.status.conditions, "Progressing").and_then(|it| it.last_update_time);
+        let progressed =
+            view::condition(&workload.status.conditions, "Progressing").and_then(|it| it.last_update_time);
         return progressed.max(created);
     }
     created
@@ -212,9 +232,13 @@ mod tests {
     #[test]
     fn tells_how_far_a_deployment_is() {
         let late = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}]);
-        let refused = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
+        let refused =
+            json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
         for (status, expected) in [
-            (json!({"observedGeneration": 1}), Stage::Progressing("the controller has not seen the change yet".into())),
+            (
+                json!({"observedGeneration": 1}),
+                Stage::Progressing("the controller has not seen the change yet".into()),
+            ),
             (
                 json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1, "availableReplicas": 3}),
                 Stage::Progressing("1 of 3 pods are updated".into()),

@@ -39,7 +39,11 @@ pub(crate) fn read<I: JsonSchema, O: JsonSchema>(name: &str, summary: &str) -> A
 }
 
 /// The spec of an action that changes something.
-pub(crate) fn write<I: JsonSchema, O: JsonSchema>(name: &str, summary: &str, undo: UndoSupport) -> ActionSpec {
+pub(crate) fn write<I: JsonSchema, O: JsonSchema>(
+    name: &str,
+    summary: &str,
+    undo: UndoSupport,
+) -> ActionSpec {
     ActionSpec {
         effect: Effect::Write,
         undo,

@@ -71,13 +71,15 @@ fn a_value(text: &str) -> Option<String> {
 
 fn not_a_selector(part: &str) -> Fault {
     let shown: String = part.chars().take(80).collect();
-    Fault::permanent(format!("`{shown}` is not a label selector")).hint("write it like `app=api,tier in (web, edge)`")
+    Fault::permanent(format!("`{shown}` is not a label selector"))
+        .hint("write it like `app=api,tier in (web, edge)`")
 }
 
 /// The selector of a controller, a service or a budget. An empty one selects everything, or
 /// nothing where the API says so; that is the caller's to know.
 pub(crate) fn of(selector: &LabelSelector) -> Selector {
-    let labels = selector.match_labels.iter().map(|(key, value)| Expression::Equal(key.clone(), value.clone()));
+    let labels =
+        selector.match_labels.iter().map(|(key, value)| Expression::Equal(key.clone(), value.clone()));
     let others = selector.match_expressions.iter().filter_map(|requirement| {
         let (key, values) = (requirement.key.clone(), requirement.values.iter().cloned().collect());
         match requirement.operator.as_str() {

@@ -74,7 +74,9 @@ impl WorkloadRef {
             (Some((kind, name)), None) => Ok(Self { namespace: namespace.to_owned(), kind, name }),
             (None, _) => Err(Fault::permanent("`with` names no workload")
                 .hint("give `deployment: NAME`, `statefulset: NAME` or `daemonset: NAME`")),
-            (Some(_), Some(_)) => Err(Fault::permanent("`with` names several workloads").hint("give only one")),
+            (Some(_), Some(_)) => {
+                Err(Fault::permanent("`with` names several workloads").hint("give only one"))
+            }
         }
     }
 
@@ -96,7 +98,9 @@ impl WorkloadRef {
     pub(crate) async fn get(&self, session: &Session<'_>) -> Result<Value, Fault> {
         match session.get(self.place()).await {
             Ok(object) => Ok(trimmed(object)),
-            Err(fault) if fault.kind == FaultKind::NotFound => Err(with_near_names(session, &self.place(), fault).await),
+            Err(fault) if fault.kind == FaultKind::NotFound => {
+                Err(with_near_names(session, &self.place(), fault).await)
+            }
             Err(fault) => Err(fault),
         }
     }
@@ -141,7 +145,10 @@ pub(crate) async fn with_near_names(session: &Session<'_>, place: &Place, fault:
     let near = similar::get_close_matches(name.as_str(), &known, MOST_NAMES, NEAR);
     match near.split_first() {
         Some((first, _)) => fault.hint(format!("did you mean `{first}`?")),
-        None => fault.hint(format!("there is: {}", known.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", "))),
+        None => fault.hint(format!(
+            "there is: {}",
+            known.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ")
+        )),
     }
 }
 

@@ -77,10 +77,14 @@ pub(super) async fn look(
 ) -> Result<Vec<Obstacle>, Fault> {
     // The label is also Helm's, so it only says where to look.
     let Some(owner) = owner(workload) else { return Ok(Vec::new()) };
-    let Some(version) = discover::version(session, "argoproj.io", &["v1alpha1"]).await? else { return Ok(Vec::new()) };
+    let Some(version) = discover::version(session, "argoproj.io", &["v1alpha1"]).await? else {
+        return Ok(Vec::new());
+    };
     let place = Place::of("argoproj.io", version, "applications");
     let listed = match session.list(&place, None, None).await {
-        Err(fault) if fault.kind == FaultKind::Forbidden => session.list(&place.within(USUAL_NAMESPACE), None, None).await,
+        Err(fault) if fault.kind == FaultKind::Forbidden => {
+            session.list(&place.within(USUAL_NAMESPACE), None, None).await
+        }
         listed => listed,
     };
     let applications = match listed {
@@ -110,9 +114,9 @@ fn manages(application: &Application, owner: &str, of: &WorkloadRef) -> bool {
     // Applications outside Argo CD's own namespace are named with theirs.
     let is_named = owner == name || owner == format!("{namespace}_{name}");
     let resources = &application.status.resources;
-    let is_listed = resources
-        .iter()
-        .any(|managed| managed.kind == of.kind.object() && managed.name == of.name && managed.namespace == of.namespace);
+    let is_listed = resources.iter().any(|managed| {
+        managed.kind == of.kind.object() && managed.name == of.name && managed.namespace == of.namespace
+    });
     is_named && (resources.is_empty() || is_listed)
 }
 
@@ -126,14 +130,20 @@ fn obstacle(application: &Application, of: &WorkloadRef, purpose: &Purpose) -> O
         Obstacle {
             blocking: true,
             code: "argocd".to_owned(),
-            message: format!("Argo CD application `{name}` manages {of} and heals itself: it will put a change back"),
-            hint: Some(format!("switch self-heal off (`argocd app set {name} --self-heal=false`), or change it in Git")),
+            message: format!(
+                "Argo CD application `{name}` manages {of} and heals itself: it will put a change back"
+            ),
+            hint: Some(format!(
+                "switch self-heal off (`argocd app set {name} --self-heal=false`), or change it in Git"
+            )),
         }
     } else {
         Obstacle {
             blocking: false,
             code: "argocd".to_owned(),
-            message: format!("Argo CD application `{name}` manages {of}: its next automatic sync will put a change back"),
+            message: format!(
+                "Argo CD application `{name}` manages {of}: its next automatic sync will put a change back"
+            ),
             hint: Some("make the same change in Git".to_owned()),
         }
     })
@@ -144,7 +154,9 @@ fn ignores_replicas(application: &Application, of: &WorkloadRef) -> bool {
         let is_it = [of.kind.object(), "*"].contains(&ignored.kind.as_str());
         let names_it = ignored.name.is_empty() || ignored.name == of.name;
         let pointers = ignored.json_pointers.iter().any(|pointer| pointer == "/spec/replicas");
-        is_it && names_it && (pointers || ignored.jq_path_expressions.iter().any(|path| path == ".spec.replicas"))
+        is_it
+            && names_it
+            && (pointers || ignored.jq_path_expressions.iter().any(|path| path == ".spec.replicas"))
     })
 }
 

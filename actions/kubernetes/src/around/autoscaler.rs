@@ -38,11 +38,17 @@ struct Reference {
     name: String,
 }
 
-pub(super) async fn look(session: &Session<'_>, of: &WorkloadRef, purpose: &Purpose) -> Result<Vec<Obstacle>, Fault> {
+pub(super) async fn look(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    purpose: &Purpose,
+) -> Result<Vec<Obstacle>, Fault> {
     if matches!(purpose, Purpose::Rollout { .. }) {
         return Ok(Vec::new());
     }
-    let Some(version) = discover::version(session, "autoscaling", &VERSIONS).await? else { return Ok(Vec::new()) };
+    let Some(version) = discover::version(session, "autoscaling", &VERSIONS).await? else {
+        return Ok(Vec::new());
+    };
     let place = Place::of("autoscaling", version, "horizontalpodautoscalers").within(&of.namespace);
     let listed = session.list(&place, None, None).await?;
     found(of, listed.items, purpose)
@@ -58,8 +64,12 @@ fn found(of: &WorkloadRef, autoscalers: Vec<Value>, purpose: &Purpose) -> Result
         }
         let (name, least, most) = (metadata.name, spec.min_replicas.unwrap_or(1), spec.max_replicas);
         let message = match purpose {
-            Purpose::Scale { to: 0 } => format!("autoscaler `{name}` does nothing while {of} has no replicas"),
-            _ => format!("autoscaler `{name}` governs {of} and sets its replicas itself, between {least} and {most}"),
+            Purpose::Scale { to: 0 } => {
+                format!("autoscaler `{name}` does nothing while {of} has no replicas")
+            }
+            _ => format!(
+                "autoscaler `{name}` governs {of} and sets its replicas itself, between {least} and {most}"
+            ),
         };
         let hint = match purpose {
             Purpose::Scale { to } if *to > 0 => format!("to hold {to}, set its minReplicas to {to} instead"),
@@ -83,7 +93,9 @@ mod tests {
             json!({"metadata": {"name": "s"}, "spec": {
                 "scaleTargetRef": {"kind": kind, "name": name}, "minReplicas": 2, "maxReplicas": 8}})
         };
-        for (kind, name, expected) in [("Deployment", "api", 1), ("Deployment", "web", 0), ("StatefulSet", "api", 0)] {
+        for (kind, name, expected) in
+            [("Deployment", "api", 1), ("Deployment", "web", 0), ("StatefulSet", "api", 0)]
+        {
             let obstacles = found(&of, vec![scaler(kind, name)], &Purpose::Scale { to: 10 }).unwrap();
             assert_eq!(obstacles.len(), expected, "{kind}/{name}");
         }

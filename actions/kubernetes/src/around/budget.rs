@@ -80,8 +80,11 @@ mod tests {
     #[test]
     fn only_an_exhausted_budget_of_these_pods_counts() {
         let workload: Workload =
-            serde_json::from_value(json!({"spec": {"template": {"metadata": {"labels": {"app": "api"}}}}})).unwrap();
-        for (app, allowed, expected, found) in [("api", 0, 3, true), ("api", 1, 3, false), ("db", 0, 3, false), ("api", 0, 0, false)] {
+            serde_json::from_value(json!({"spec": {"template": {"metadata": {"labels": {"app": "api"}}}}}))
+                .unwrap();
+        for (app, allowed, expected, found) in
+            [("api", 0, 3, true), ("api", 1, 3, false), ("db", 0, 3, false), ("api", 0, 0, false)]
+        {
             let budget: Budget = serde_json::from_value(json!({
                 "spec": {"selector": {"matchLabels": {"app": app}}},
                 "status": {"disruptionsAllowed": allowed, "expectedPods": expected},

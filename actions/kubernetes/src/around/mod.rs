@@ -26,9 +26,13 @@ use crate::{
 pub(crate) enum Purpose {
     /// Nothing yet: everything that may matter is told.
     Any,
-    Scale { to: i64 },
+    Scale {
+        to: i64,
+    },
     /// New pods in the place of the old ones, each of which may ask for more than before.
-    Rollout { more: quota::Amounts },
+    Rollout {
+        more: quota::Amounts,
+    },
 }
 
 /// How thoroughly to look.
@@ -128,7 +132,9 @@ fn needs(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> quota::Amo
     match purpose {
         Purpose::Any => quota::Amounts::default(),
         Purpose::Scale { to } => quota::of_pods(&workload.spec.template, to - counts.desired),
-        Purpose::Rollout { more } => more.iter().map(|(name, each)| (name.clone(), each.times(counts.desired))).collect(),
+        Purpose::Rollout { more } => {
+            more.iter().map(|(name, each)| (name.clone(), each.times(counts.desired))).collect()
+        }
     }
 }
 

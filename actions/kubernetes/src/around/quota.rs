@@ -47,7 +47,9 @@ pub(crate) fn of_pods(template: &Template, count: i64) -> Amounts {
     }
     amounts.insert("pods".to_owned(), Quantity::parse("1").unwrap_or_default().times(count));
     for container in &template.spec.containers {
-        for (side, given) in [("requests", &container.resources.requests), ("limits", &container.resources.limits)] {
+        for (side, given) in
+            [("requests", &container.resources.requests), ("limits", &container.resources.limits)]
+        {
             for (resource, amount) in given {
                 let Some(amount) = Quantity::of(amount) else { continue };
                 let sum = amounts.entry(format!("{side}.{resource}")).or_default();
@@ -58,7 +60,11 @@ pub(crate) fn of_pods(template: &Template, count: i64) -> Amounts {
     amounts
 }
 
-pub(super) async fn look(session: &Session<'_>, of: &WorkloadRef, needed: &Amounts) -> Result<Vec<Obstacle>, Fault> {
+pub(super) async fn look(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    needed: &Amounts,
+) -> Result<Vec<Obstacle>, Fault> {
     if needed.values().all(|amount| *amount <= Quantity::ZERO) {
         return Ok(Vec::new());
     }
@@ -123,12 +129,20 @@ mod tests {
             (json!({"pods": "10"}), json!({"pods": "8"}), json!([]), vec!["pods"]),
             (json!({"cpu": "2"}), json!({"cpu": "300m"}), json!([]), vec!["cpu"]),
             (json!({"limits.memory": "8Gi"}), json!({"limits.memory": "1Gi"}), json!([]), vec![]),
-            (json!({"limits.memory": "6Gi"}), json!({"limits.memory": "1Gi"}), json!([]), vec!["limits.memory"]),
+            (
+                json!({"limits.memory": "6Gi"}),
+                json!({"limits.memory": "1Gi"}),
+                json!([]),
+                vec!["limits.memory"],
+            ),
             (json!({"pods": "1"}), json!({"pods": "1"}), json!(["BestEffort"]), vec![]),
             (json!({"services": "1"}), json!({"services": "1"}), json!([]), vec![]),
         ] {
             let found = exceeded(&quota(hard.clone(), used, scopes), &needed);
-            let named: Vec<_> = names.iter().filter(|name| found.iter().any(|it| it.message.contains(&format!("{name} is at")))).collect();
+            let named: Vec<_> = names
+                .iter()
+                .filter(|name| found.iter().any(|it| it.message.contains(&format!("{name} is at"))))
+                .collect();
             assert_eq!((found.len(), named.len()), (names.len(), names.len()), "{hard}");
         }
         assert!(of_pods(&template, -2).is_empty());

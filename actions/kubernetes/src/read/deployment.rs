@@ -91,7 +91,10 @@ impl Read for Deployment {
         ActionSpec {
             permissions: vec![schema::rbac("apps", "deployments", &["get"])],
             example: json!({"namespace": "production", "deployment": "api"}),
-            ..schema::read::<Input, Output>("deployment", "Replicas, images, revision and health of a deployment")
+            ..schema::read::<Input, Output>(
+                "deployment",
+                "Replicas, images, revision and health of a deployment",
+            )
         }
     }
 
@@ -107,9 +110,21 @@ impl Read for Deployment {
     }
 
     fn overlay(seen: Observed, predicted: &[Change]) -> (Observed, bool) {
-        overlaid(seen, predicted, outputs_of, &[
-            "ready", "updated", "available", "unavailable", "healthy", "conditions", "generation", "observed_generation",
-        ])
+        overlaid(
+            seen,
+            predicted,
+            outputs_of,
+            &[
+                "ready",
+                "updated",
+                "available",
+                "unavailable",
+                "healthy",
+                "conditions",
+                "generation",
+                "observed_generation",
+            ],
+        )
     }
 }
 

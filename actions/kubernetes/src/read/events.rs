@@ -98,7 +98,10 @@ impl Read for Events {
         ActionSpec {
             permissions: vec![schema::rbac("", "events", &["list"]), schema::rbac("", "pods", &["list"])],
             example: json!({"namespace": "production", "selector": "app=api", "since": "30m"}),
-            ..schema::read::<Input, Output>("events", "Recent events of an object, of some pods or of a namespace, and pod conditions")
+            ..schema::read::<Input, Output>(
+                "events",
+                "Recent events of an object, of some pods or of a namespace, and pod conditions",
+            )
         }
     }
 
@@ -149,8 +152,13 @@ fn last_seen(event: &Event) -> Timestamp {
 
 fn told(mut events: Vec<Event>, pods: &[Pod], now: Timestamp) -> Output {
     events.sort_by_key(|event| std::cmp::Reverse(last_seen(event)));
-    let mut output =
-        Output { count: 0, warnings: 0, reasons: BTreeMap::new(), events: Vec::new(), conditions: conditions(pods) };
+    let mut output = Output {
+        count: 0,
+        warnings: 0,
+        reasons: BTreeMap::new(),
+        events: Vec::new(),
+        conditions: conditions(pods),
+    };
     for event in events {
         let count = event.series.as_ref().map_or(event.count, |series| series.count).max(1);
         output.count += count;
@@ -161,7 +169,11 @@ fn told(mut events: Vec<Event>, pods: &[Pod], now: Timestamp) -> Output {
             output.events.push(EventOutput {
                 r#type: event.kind,
                 reason: event.reason,
-                object: format!("{}/{}", event.involved_object.kind.to_lowercase(), event.involved_object.name),
+                object: format!(
+                    "{}/{}",
+                    event.involved_object.kind.to_lowercase(),
+                    event.involved_object.name
+                ),
                 message: event.message.chars().take(LONGEST_MESSAGE).collect(),
                 count,
                 last_seen: Some(last_seen),

@@ -76,7 +76,10 @@ impl Read for Logs {
 
     fn spec() -> ActionSpec {
         ActionSpec {
-            permissions: vec![schema::rbac("", "pods", &["get", "list"]), schema::rbac("", "pods/log", &["get"])],
+            permissions: vec![
+                schema::rbac("", "pods", &["get", "list"]),
+                schema::rbac("", "pods/log", &["get"]),
+            ],
             example: json!({"namespace": "production", "selector": "app=api", "since": "10m", "match": "ERROR|panic"}),
             ..schema::read::<Input, Output>("logs", "The last log lines of pods, and how many of them match")
         }
@@ -97,8 +100,11 @@ impl Read for Logs {
 
 fn pattern(text: &str) -> Result<Regex, Fault> {
     RegexBuilder::new(text).size_limit(LARGEST_REGEX).build().map_err(|_| {
-        Fault::permanent(format!("`match` is not a regular expression, or too large a one: {}", text.chars().take(80).collect::<String>()))
-            .hint("it is Rust's regular expression syntax, without look-around")
+        Fault::permanent(format!(
+            "`match` is not a regular expression, or too large a one: {}",
+            text.chars().take(80).collect::<String>()
+        ))
+        .hint("it is Rust's regular expression syntax, without look-around")
     })
 }
 
@@ -111,10 +117,15 @@ async fn pods(session: &Session<'_>, input: &Input) -> Result<(Vec<Pod>, bool), 
             let listed = session.list(&place, Some(labels), None).await?;
             let mut pods: Vec<Pod> = listed.items.into_iter().map(parse).collect::<Result<_, _>>()?;
             if pods.is_empty() {
-                return Err(Fault::not_found(format!("no pod in namespace `{}` matches `{labels}`", input.namespace))
-                    .hint("check the selector with kubernetes.pods"));
+                return Err(Fault::not_found(format!(
+                    "no pod in namespace `{}` matches `{labels}`",
+                    input.namespace
+                ))
+                .hint("check the selector with kubernetes.pods"));
             }
-            pods.sort_by(|a, b| (pod::is_ready(a), &a.metadata.name).cmp(&(pod::is_ready(b), &b.metadata.name)));
+            pods.sort_by(|a, b| {
+                (pod::is_ready(a), &a.metadata.name).cmp(&(pod::is_ready(b), &b.metadata.name))
+            });
             let more = pods.len() > MOST_PODS;
             pods.truncate(MOST_PODS);
             Ok((pods, more))

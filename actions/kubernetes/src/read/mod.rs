@@ -83,5 +83,6 @@ impl<R: Read> Action for Reading<R> {
 
 /// Outputs as the value that expressions see.
 pub(crate) fn outputs<O: Serialize>(outputs: &O) -> Result<Value, Fault> {
-    serde_json::to_value(outputs).map_err(|error| Fault::permanent(format!("the outputs could not be written: {error}")))
+    serde_json::to_value(outputs)
+        .map_err(|error| Fault::permanent(format!("the outputs could not be written: {error}")))
 }

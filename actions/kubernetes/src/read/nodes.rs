@@ -84,7 +84,10 @@ impl Read for Nodes {
         ActionSpec {
             permissions: vec![schema::rbac("", "nodes", &["list"]), schema::rbac("", "pods", &["list"])],
             example: json!({}),
-            ..schema::read::<Input, Output>("nodes", "Readiness, pressure and allocated resources of the nodes")
+            ..schema::read::<Input, Output>(
+                "nodes",
+                "Readiness, pressure and allocated resources of the nodes",
+            )
         }
     }
 
@@ -100,7 +103,9 @@ impl Read for Nodes {
         let pods = match pods {
             Ok(listed) => {
                 if listed.truncated {
-                    warnings.push(format!("there are more than {MOST_LISTED} pods; what the rest asks for is not counted"));
+                    warnings.push(format!(
+                        "there are more than {MOST_LISTED} pods; what the rest asks for is not counted"
+                    ));
                 }
                 Some(listed.items.into_iter().map(parse).collect::<Result<Vec<Pod>, _>>()?)
             }
@@ -119,10 +124,14 @@ fn told(nodes: &[Node], pods: Option<&[Pod]>) -> Output {
     let (mut cpu_asked, mut memory_asked) = (Quantity::ZERO, Quantity::ZERO);
     for node in nodes {
         let name = &node.metadata.name;
-        let has = |resource: &str| node.status.allocatable.get(resource).and_then(Quantity::of).unwrap_or_default();
+        let has =
+            |resource: &str| node.status.allocatable.get(resource).and_then(Quantity::of).unwrap_or_default();
         let ready = condition(&node.status.conditions, "Ready").is_some_and(|ready| ready.status == "True");
         let own = pods.map(|pods| pods.iter().filter(|pod| pod.spec.node_name == *name).collect::<Vec<_>>());
-        let asked = |resource: &str| own.as_ref().map(|own| own.iter().map(|pod| asks_for(pod, resource)).fold(Quantity::ZERO, Quantity::plus));
+        let asked = |resource: &str| {
+            own.as_ref()
+                .map(|own| own.iter().map(|pod| asks_for(pod, resource)).fold(Quantity::ZERO, Quantity::plus))
+        };
         let short: Vec<String> = PRESSURES
             .into_iter()
             .filter(|kind| condition(&node.status.conditions, kind).is_some_and(|it| it.status == "True"))
@@ -155,7 +164,8 @@ fn told(nodes: &[Node], pods: Option<&[Pod]>) -> Output {
 }
 
 fn asks_for(pod: &Pod, resource: &str) -> Quantity {
-    let requests = pod.spec.containers.iter().filter_map(|container| container.resources.requests.get(resource));
+    let requests =
+        pod.spec.containers.iter().filter_map(|container| container.resources.requests.get(resource));
     requests.filter_map(Quantity::of).fold(Quantity::ZERO, Quantity::plus)
 }
 
@@ -173,10 +183,9 @@ mod tests {
              "status": {"allocatable": {"cpu": "3500m", "memory": "8Gi"}}},
         ]))
         .unwrap();
-        let pod = |node: &str, cpu: &str| {
-            json!({"spec": {"nodeName": node, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}}]}})
-        };
-        let pods: Vec<Pod> = serde_json::from_value(json!([pod("a", "250m"), pod("a", "1"), pod("b", "2")])).unwrap();
+        let pod = |node: &str, cpu: &str| json!({"spec": {"nodeName": node, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}}]}});
+        let pods: Vec<Pod> =
+            serde_json::from_value(json!([pod("a", "250m"), pod("a", "1"), pod("b", "2")])).unwrap();
         let output = told(&nodes, Some(&pods));
         assert_eq!((output.count, output.ready, output.unschedulable), (2, 1, 1));
         assert_eq!(output.pressure, ["a: MemoryPressure"]);

@@ -113,7 +113,10 @@ impl Read for Pods {
                 schema::rbac("apps", "daemonsets", &["list"]),
             ],
             example: json!({"namespace": "production", "selector": "app=api"}),
-            ..schema::read::<Input, Output>("pods", "Ready and desired pods, phases, reasons, restarts and OOM kills")
+            ..schema::read::<Input, Output>(
+                "pods",
+                "Ready and desired pods, phases, reasons, restarts and OOM kills",
+            )
         }
     }
 
@@ -132,12 +135,15 @@ impl Read for Pods {
             warnings.push(format!("there are more than {MOST_LISTED} pods; the rest was not read"));
         }
         let mut known = Vec::new();
-        for (kind, listed) in
-            [(Kind::Deployment, deployments), (Kind::StatefulSet, stateful_sets), (Kind::DaemonSet, daemon_sets)]
-        {
+        for (kind, listed) in [
+            (Kind::Deployment, deployments),
+            (Kind::StatefulSet, stateful_sets),
+            (Kind::DaemonSet, daemon_sets),
+        ] {
             match listed {
                 Some(workloads) => known.extend(workloads.into_iter().map(|workload| (kind, workload))),
-                None => warnings.push(format!("{} may not be listed: their pods count as they are", kind.resource())),
+                None => warnings
+                    .push(format!("{} may not be listed: their pods count as they are", kind.resource())),
             }
         }
         let (governors, ungoverned) = behind(&input.namespace, &chosen, &known, &pods);
@@ -149,12 +155,16 @@ impl Read for Pods {
     fn overlay(mut seen: Observed, predicted: &[Change]) -> (Observed, bool) {
         let Ok(mut governors) = Vec::<Governor>::deserialize(&seen.state) else { return (seen, false) };
         let Some(outputs) = seen.outputs.as_object_mut() else { return (seen, false) };
-        let governed = |governors: &[Governor]| governors.iter().map(|governor| governor.desired).sum::<i64>();
-        let ungoverned = outputs.get("desired").and_then(Value::as_i64).unwrap_or_default() - governed(&governors);
+        let governed =
+            |governors: &[Governor]| governors.iter().map(|governor| governor.desired).sum::<i64>();
+        let ungoverned =
+            outputs.get("desired").and_then(Value::as_i64).unwrap_or_default() - governed(&governors);
         let mut last = None;
         for change in predicted {
             let name = &change.target.name;
-            let Some(governor) = governors.iter_mut().find(|governor| governor.target == *name) else { continue };
+            let Some(governor) = governors.iter_mut().find(|governor| governor.target == *name) else {
+                continue;
+            };
             last = Some(change);
             if let Some(replicas) = change.after.get("replicas").and_then(Value::as_i64) {
                 governor.desired = replicas;
@@ -170,7 +180,11 @@ impl Read for Pods {
 }
 
 /// The workloads of a kind; none where they may not be listed.
-async fn governors(session: &Session<'_>, namespace: &str, kind: Kind) -> Result<Option<Vec<Workload>>, Fault> {
+async fn governors(
+    session: &Session<'_>,
+    namespace: &str,
+    kind: Kind,
+) -> Result<Option<Vec<Workload>>, Fault> {
     let place = Place::apps(kind.resource()).within(namespace);
     match session.list(&place, None, None).await {
         Ok(listed) => listed.items.into_iter().map(parse).collect::<Result<_, _>>().map(Some),
@@ -182,12 +196,21 @@ async fn governors(session: &Session<'_>, namespace: &str, kind: Kind) -> Result
 
 /// The workloads whose pods are chosen, also where there are no pods left, and how many pods
 /// nothing governs.
-fn behind(namespace: &str, chosen: &Selector, known: &[(Kind, Workload)], pods: &[Pod]) -> (Vec<Governor>, i64) {
+fn behind(
+    namespace: &str,
+    chosen: &Selector,
+    known: &[(Kind, Workload)],
+    pods: &[Pod],
+) -> (Vec<Governor>, i64) {
     let mut governors = Vec::new();
     let mut own = Vec::new();
     for (kind, workload) in known {
         if selector::matches(chosen, &workload.spec.template.metadata.labels) {
-            let of = WorkloadRef { namespace: namespace.to_owned(), kind: *kind, name: workload.metadata.name.clone() };
+            let of = WorkloadRef {
+                namespace: namespace.to_owned(),
+                kind: *kind,
+                name: workload.metadata.name.clone(),
+            };
             let desired = Counts::of(*kind, workload).desired;
             governors.push(Governor { target: of.target_name(), desired });
             own.push((*kind, selector::of(&workload.spec.selector)));
@@ -203,7 +226,8 @@ fn behind(namespace: &str, chosen: &Selector, known: &[(Kind, Workload)], pods: 
             owned_so && selector::matches(selector, &pod.metadata.labels)
         })
     };
-    let alone = pods.iter().filter(|pod| !pod::is_finished(pod) && !pod::is_terminating(pod) && !is_governed(pod));
+    let alone =
+        pods.iter().filter(|pod| !pod::is_finished(pod) && !pod::is_terminating(pod) && !is_governed(pod));
     (governors, i64::try_from(alone.count()).unwrap_or(i64::MAX))
 }
 
@@ -258,10 +282,18 @@ mod tests {
     #[test]
     fn counts_what_is_wrong() {
         let pods = [
-            pod("a", "ReplicaSet", json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})),
-            pod("b", "ReplicaSet", json!({"phase": "Running", "containerStatuses": [{
+            pod(
+                "a",
+                "ReplicaSet",
+                json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}),
+            ),
+            pod(
+                "b",
+                "ReplicaSet",
+                json!({"phase": "Running", "containerStatuses": [{
                 "name": "app", "restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"reason": "OOMKilled"}}}]})),
+                "lastState": {"terminated": {"reason": "OOMKilled"}}}]}),
+            ),
             pod("c", "ReplicaSet", json!({"phase": "Pending"})),
         ];
         let output = count(&pods, Timestamp::UNIX_EPOCH);

@@ -1,7 +1,11 @@
 //! `kubernetes.preflight`: what would stand in the way of changing a workload.
 
 use async_trait::async_trait;
-use runbook_core::{change::Observed, fault::Fault, spec::{ActionSpec, Permission}};
+use runbook_core::{
+    change::Observed,
+    fault::Fault,
+    spec::{ActionSpec, Permission},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -80,8 +84,11 @@ impl Read for Preflight {
     }
 
     async fn read(session: &Session<'_>, input: Input) -> Result<Observed, Fault> {
-        let given =
-            [(Kind::Deployment, &input.deployment), (Kind::StatefulSet, &input.statefulset), (Kind::DaemonSet, &input.daemonset)];
+        let given = [
+            (Kind::Deployment, &input.deployment),
+            (Kind::StatefulSet, &input.statefulset),
+            (Kind::DaemonSet, &input.daemonset),
+        ];
         let of = WorkloadRef::one_of(&input.namespace, given)?;
         let verbs: Vec<&str> = input.verbs.iter().map(String::as_str).collect();
         let purpose = input.replicas.map_or(Purpose::Any, |to| Purpose::Scale { to });
@@ -97,6 +104,10 @@ impl Read for Preflight {
             message: obstacle.message,
             hint: obstacle.hint,
         });
-        Ok(Observed::outputs(outputs(&Output { ok: blocking == 0, blocking, obstacles: obstacles.collect() })?))
+        Ok(Observed::outputs(outputs(&Output {
+            ok: blocking == 0,
+            blocking,
+            obstacles: obstacles.collect(),
+        })?))
     }
 }

@@ -85,7 +85,10 @@ impl Read for RolloutHistory {
                 schema::rbac("apps", "replicasets", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api"}),
-            ..schema::read::<Input, Output>("rollout_history", "The revisions of a deployment, and how long ago the last change was")
+            ..schema::read::<Input, Output>(
+                "rollout_history",
+                "The revisions of a deployment, and how long ago the last change was",
+            )
         }
     }
 
@@ -98,7 +101,10 @@ impl Read for RolloutHistory {
         let last_change_at = rollout::last_change(&workload, &revisions);
         let output = Output {
             revision: current,
-            previous_revision: revisions.iter().map(|known| known.revision).find(|known| Some(*known) < current),
+            previous_revision: revisions
+                .iter()
+                .map(|known| known.revision)
+                .find(|known| Some(*known) < current),
             count: revisions.len(),
             last_change_age: seconds_since(last_change_at, session.now),
             last_change_at,
@@ -116,9 +122,15 @@ impl Read for RolloutHistory {
     /// revisions will look like, is not known.
     fn overlay(mut seen: Observed, predicted: &[Change]) -> (Observed, bool) {
         let changes = predict::of_target(&seen, predicted);
-        let Some(last) = changes.into_iter().rfind(|change| is_a_rollout(change)) else { return (seen, false) };
+        let Some(last) = changes.into_iter().rfind(|change| is_a_rollout(change)) else {
+            return (seen, false);
+        };
         let before = seen.outputs.get("revision").cloned().unwrap_or_default();
-        predict::blur(&mut seen.outputs, &["revision", "previous_revision", "count", "last_change_age", "last_change_at"], last);
+        predict::blur(
+            &mut seen.outputs,
+            &["revision", "previous_revision", "count", "last_change_age", "last_change_at"],
+            last,
+        );
         if let (Some(revision), Some(outputs)) = (last.after.get("revision"), seen.outputs.as_object_mut()) {
             outputs.insert("revision".to_owned(), revision.clone());
             outputs.insert("previous_revision".to_owned(), before);

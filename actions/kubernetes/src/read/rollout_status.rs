@@ -35,8 +35,11 @@ pub(crate) struct Input {
 
 impl Input {
     fn workload(&self) -> Result<WorkloadRef, Fault> {
-        let given =
-            [(Kind::Deployment, &self.deployment), (Kind::StatefulSet, &self.statefulset), (Kind::DaemonSet, &self.daemonset)];
+        let given = [
+            (Kind::Deployment, &self.deployment),
+            (Kind::StatefulSet, &self.statefulset),
+            (Kind::DaemonSet, &self.daemonset),
+        ];
         WorkloadRef::one_of(&self.namespace, given)
     }
 }
@@ -79,7 +82,10 @@ impl Read for RolloutStatus {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api"}),
-            ..schema::read::<Input, Output>("rollout_status", "Whether the last change is rolled out, and if not, why not")
+            ..schema::read::<Input, Output>(
+                "rollout_status",
+                "Whether the last change is rolled out, and if not, why not",
+            )
         }
     }
 
@@ -101,9 +107,12 @@ impl Read for RolloutStatus {
             Some("DaemonSet") => Kind::DaemonSet,
             _ => Kind::Deployment,
         };
-        overlaid(seen, predicted, |object| outputs_of(kind, object, &Stage::Complete), &[
-            "complete", "progressing", "message", "why_not", "updated", "ready", "available",
-        ])
+        overlaid(
+            seen,
+            predicted,
+            |object| outputs_of(kind, object, &Stage::Complete),
+            &["complete", "progressing", "message", "why_not", "updated", "ready", "available"],
+        )
     }
 }
 

@@ -89,7 +89,10 @@ impl Read for Service {
                 schema::rbac("networking.k8s.io", "ingresses", &["list"]),
             ],
             example: json!({"namespace": "production", "service": "api"}),
-            ..schema::read::<Input, Output>("service", "A service, the endpoints behind it and the ingresses before it")
+            ..schema::read::<Input, Output>(
+                "service",
+                "A service, the endpoints behind it and the ingresses before it",
+            )
         }
     }
 
@@ -105,10 +108,21 @@ impl Read for Service {
             Err(fault) => return Err(fault),
         };
         let mut warnings = Vec::new();
-        let ((ready, not_ready), ingresses) = try_join!(endpoints(session, &input), ingresses(session, &input, &mut warnings))?;
-        let output = Output { endpoints_ready: ready, endpoints_not_ready: not_ready, ingresses, ..described(&service) };
+        let ((ready, not_ready), ingresses) =
+            try_join!(endpoints(session, &input), ingresses(session, &input, &mut warnings))?;
+        let output = Output {
+            endpoints_ready: ready,
+            endpoints_not_ready: not_ready,
+            ingresses,
+            ..described(&service)
+        };
         let uid = text(&service, "/metadata/uid");
-        Ok(Observed { target: Some(Target::new(target, uid)), outputs: outputs(&output)?, state: Value::Null, warnings })
+        Ok(Observed {
+            target: Some(Target::new(target, uid)),
+            outputs: outputs(&output)?,
+            state: Value::Null,
+            warnings,
+        })
     }
 }
 
@@ -124,7 +138,8 @@ fn described(service: &Value) -> Output {
         protocol: text(port, "/protocol").unwrap_or_else(|| "TCP".to_owned()),
     });
     let selector = service.pointer("/spec/selector").and_then(Value::as_object).map(|labels| {
-        let labels = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+        let labels =
+            labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
         labels.collect::<Vec<_>>().join(",")
     });
     Output {
@@ -167,13 +182,19 @@ fn in_subsets(endpoints: &Value) -> (usize, usize) {
     (count("/addresses"), count("/notReadyAddresses"))
 }
 
-async fn ingresses(session: &Session<'_>, input: &Input, warnings: &mut Vec<String>) -> Result<Vec<IngressOutput>, Fault> {
+async fn ingresses(
+    session: &Session<'_>,
+    input: &Input,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<IngressOutput>, Fault> {
     let Some(version) = discover::version(session, "networking.k8s.io", &["v1", "v1beta1"]).await? else {
         return Ok(Vec::new());
     };
     let place = Place::of("networking.k8s.io", version, "ingresses").within(&input.namespace);
     match session.list(&place, None, None).await {
-        Ok(listed) => Ok(listed.items.iter().filter_map(|ingress| leading_to(ingress, &input.service)).collect()),
+        Ok(listed) => {
+            Ok(listed.items.iter().filter_map(|ingress| leading_to(ingress, &input.service)).collect())
+        }
         Err(fault) if matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound) => {
             warnings.push(format!("ingresses were not looked at: {fault}"));
             Ok(Vec::new())
@@ -204,7 +225,13 @@ fn leading_to(ingress: &Value, service: &str) -> Option<IngressOutput> {
     hosts.dedup();
     let class = text(ingress, "/spec/ingressClassName")
         .or_else(|| text(ingress.pointer("/metadata/annotations")?, "/kubernetes.io~1ingress.class"));
-    Some(IngressOutput { name: text(ingress, "/metadata/name")?, class, hosts, paths, addresses: balancers(ingress) })
+    Some(IngressOutput {
+        name: text(ingress, "/metadata/name")?,
+        class,
+        hosts,
+        paths,
+        addresses: balancers(ingress),
+    })
 }
 
 fn balancers(object: &Value) -> Vec<String> {
@@ -233,7 +260,10 @@ mod tests {
             {"host": "b.test", "http": {"paths": [{"path": "/", "backend": backend("other")}]}}]}});
         let old = json!({"metadata": {"name": "old"}, "spec": {"backend": {"serviceName": "api", "servicePort": 80}}});
         let found = leading_to(&new, "api").unwrap();
-        assert_eq!((found.hosts, found.paths), (vec!["a.test".to_owned()], vec!["/".to_owned(), "/x".to_owned()]));
+        assert_eq!(
+            (found.hosts, found.paths),
+            (vec!["a.test".to_owned()], vec!["/".to_owned(), "/x".to_owned()])
+        );
         assert_eq!(found.class.as_deref(), Some("nginx"));
         assert_eq!(leading_to(&old, "api").unwrap().name, "old");
         assert_eq!(leading_to(&new, "db"), None);
@@ -241,9 +271,11 @@ mod tests {
 
     #[test]
     fn counts_endpoints_of_both_forms() {
-        let slices = [json!({"endpoints": [{"conditions": {"ready": true}}, {"conditions": {"ready": false}}, {}]})];
+        let slices =
+            [json!({"endpoints": [{"conditions": {"ready": true}}, {"conditions": {"ready": false}}, {}]})];
         assert_eq!(in_slices(&slices), (2, 1));
-        let endpoints = json!({"subsets": [{"addresses": [{}, {}], "notReadyAddresses": [{}]}, {"addresses": [{}]}]});
+        let endpoints =
+            json!({"subsets": [{"addresses": [{}, {}], "notReadyAddresses": [{}]}, {"addresses": [{}]}]});
         assert_eq!(in_subsets(&endpoints), (3, 1));
         assert_eq!(in_subsets(&json!({"subsets": null})), (0, 0));
     }

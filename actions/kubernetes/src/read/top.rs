@@ -93,8 +93,11 @@ struct Usage {
 
 impl Measured {
     fn uses(&self, resource: &str) -> Quantity {
-        let own = std::iter::once(&self.usage).chain(self.containers.iter().map(|container| &container.usage));
-        own.filter_map(|usage| usage.get(resource)).filter_map(Quantity::of).fold(Quantity::ZERO, Quantity::plus)
+        let own =
+            std::iter::once(&self.usage).chain(self.containers.iter().map(|container| &container.usage));
+        own.filter_map(|usage| usage.get(resource))
+            .filter_map(Quantity::of)
+            .fold(Quantity::ZERO, Quantity::plus)
     }
 }
 
@@ -123,15 +126,22 @@ impl Read for Top {
         place.namespace = input.namespace.filter(|_| input.kind == Of::Pods);
         let listed = session.list(&place, input.selector.as_deref(), None).await.map_err(not_installed)?;
         let measured: Vec<Measured> = listed.items.into_iter().map(parse).collect::<Result<_, _>>()?;
-        let nodes = if input.kind == Of::Nodes { nodes(session, input.selector.as_deref()).await? } else { Vec::new() };
+        let nodes = if input.kind == Of::Nodes {
+            nodes(session, input.selector.as_deref()).await?
+        } else {
+            Vec::new()
+        };
         Ok(Observed::outputs(outputs(&told(&measured, &nodes))?))
     }
 }
 
 fn not_installed(fault: Fault) -> Fault {
     match fault.kind {
-        FaultKind::NotFound => Fault::not_found("the cluster has no metrics API").hint("install metrics-server, or ask Prometheus"),
-        FaultKind::Refused => fault.hint("the metrics API is installed but does not answer: look at metrics-server"),
+        FaultKind::NotFound => Fault::not_found("the cluster has no metrics API")
+            .hint("install metrics-server, or ask Prometheus"),
+        FaultKind::Refused => {
+            fault.hint("the metrics API is installed but does not answer: look at metrics-server")
+        }
         _ => fault,
     }
 }
@@ -157,8 +167,10 @@ fn told(measured: &[Measured], nodes: &[Node]) -> Output {
             memory_percent: share("memory"),
         });
     }
-    let largest = |share: fn(&ItemOutput) -> Option<f64>| output.items.iter().filter_map(share).max_by(f64::total_cmp);
-    (output.cpu_percent_max, output.memory_percent_max) = (largest(|item| item.cpu_percent), largest(|item| item.memory_percent));
+    let largest =
+        |share: fn(&ItemOutput) -> Option<f64>| output.items.iter().filter_map(share).max_by(f64::total_cmp);
+    (output.cpu_percent_max, output.memory_percent_max) =
+        (largest(|item| item.cpu_percent), largest(|item| item.memory_percent));
     (output.cpu, output.memory) = (cpu.units(), memory.whole());
     output.items.sort_by(|a, b| b.memory.cmp(&a.memory).then_with(|| a.name.cmp(&b.name)));
     output.items.truncate(MOST_SHOWN);
@@ -188,8 +200,10 @@ mod tests {
         assert_eq!(output.items[0].name, "b");
         assert_eq!(output.cpu_percent_max, None);
 
-        let measured: Vec<Measured> =
-            serde_json::from_value(json!([{"metadata": {"name": "n"}, "usage": {"cpu": "1", "memory": "6Gi"}}])).unwrap();
+        let measured: Vec<Measured> = serde_json::from_value(
+            json!([{"metadata": {"name": "n"}, "usage": {"cpu": "1", "memory": "6Gi"}}]),
+        )
+        .unwrap();
         let nodes: Vec<Node> = serde_json::from_value(
             json!([{"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "3", "memory": "8Gi"}}}]),
         )

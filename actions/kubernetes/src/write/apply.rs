@@ -56,11 +56,18 @@ impl Shape for Apply {
     const EFFECT: Effect = Effect::Write;
 
     fn spec() -> ActionSpec {
-        let undo = UndoSupport::Auto("to the fields as they were before, or by deleting what was made".to_owned());
+        let undo =
+            UndoSupport::Auto("to the fields as they were before, or by deleting what was made".to_owned());
         ActionSpec {
-            permissions: vec![Permission::Other("get, create and patch on the kind that is applied".to_owned())],
+            permissions: vec![Permission::Other(
+                "get, create and patch on the kind that is applied".to_owned(),
+            )],
             example: json!({"namespace": "production", "file": "rate-limit-strict.yaml"}),
-            ..schema::write::<Input, Outcome>("apply", "Makes an object as a file or the runbook describes it", undo)
+            ..schema::write::<Input, Outcome>(
+                "apply",
+                "Makes an object as a file or the runbook describes it",
+                undo,
+            )
         }
     }
 
@@ -69,28 +76,44 @@ impl Shape for Apply {
             (Some(file), Value::Null) => (load(config, file).await?, file.display().to_string()),
             (None, manifest @ Value::Object(_)) => (manifest, "the manifest".to_owned()),
             (None, Value::Null) | (Some(_), _) => {
-                return Err(Fault::permanent("`with` needs either `file` or `manifest`").hint("give one of the two"));
+                return Err(
+                    Fault::permanent("`with` needs either `file` or `manifest`").hint("give one of the two")
+                );
             }
             (None, _) => return Err(Fault::permanent("`manifest` is not an object")),
         };
         let field = |pointer: &str, name: &str| {
             text(&manifest, pointer).filter(|value| !value.is_empty()).ok_or_else(|| {
-                Fault::permanent(format!("{source} has no `{name}`")).hint("an object has apiVersion, kind and metadata.name")
+                Fault::permanent(format!("{source} has no `{name}`"))
+                    .hint("an object has apiVersion, kind and metadata.name")
             })
         };
-        let (api_version, kind, name) = (field("/apiVersion", "apiVersion")?, field("/kind", "kind")?, field("/metadata/name", "metadata.name")?);
+        let (api_version, kind, name) = (
+            field("/apiVersion", "apiVersion")?,
+            field("/kind", "kind")?,
+            field("/metadata/name", "metadata.name")?,
+        );
         let own = text(&manifest, "/metadata/namespace");
         if let (Some(own), Some(given)) = (&own, &input.namespace) {
             if own != given {
-                return Err(Fault::permanent(format!("{source} is for namespace `{own}`, the step for `{given}`"))
-                    .hint("leave one of the two out"));
+                return Err(Fault::permanent(format!(
+                    "{source} is for namespace `{own}`, the step for `{given}`"
+                ))
+                .hint("leave one of the two out"));
             }
         }
         let resource = discover::resource(session, &kind, Some(&api_version)).await?;
         let namespace = own.or(input.namespace).filter(|_| resource.namespaced);
         let (place, target) = addressed(&resource, namespace.as_deref(), &name)?;
         prepare(&mut manifest, namespace.as_deref());
-        Ok(Wish { target, kind: resource.kind, place, content_type: APPLY_PATCH.to_owned(), body: manifest, force: input.force })
+        Ok(Wish {
+            target,
+            kind: resource.kind,
+            place,
+            content_type: APPLY_PATCH.to_owned(),
+            body: manifest,
+            force: input.force,
+        })
     }
 }
 
@@ -99,7 +122,9 @@ fn prepare(manifest: &mut Value, namespace: Option<&str>) {
     if let Some(fields) = manifest.as_object_mut() {
         fields.remove("status");
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
-            for name in ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"] {
+            for name in
+                ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"]
+            {
                 metadata.remove(name);
             }
             if let Some(namespace) = namespace {
@@ -111,7 +136,8 @@ fn prepare(manifest: &mut Value, namespace: Option<&str>) {
 
 async fn load(config: &Config, file: &Path) -> Result<Value, Fault> {
     let Some(folder) = &config.files else {
-        return Err(Fault::permanent("this environment names no folder for files").hint("give `manifest` instead, or set `files`"));
+        return Err(Fault::permanent("this environment names no folder for files")
+            .hint("give `manifest` instead, or set `files`"));
     };
     let shown = file.display();
     let stays = file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -120,13 +146,16 @@ async fn load(config: &Config, file: &Path) -> Result<Value, Fault> {
             .hint("name a file inside that folder, without `..`"));
     }
     let path = inside(folder, file).await?;
-    let failed = |error: std::io::Error| Fault::permanent(format!("file {} could not be read: {}", path.display(), error.kind()));
+    let failed = |error: std::io::Error| {
+        Fault::permanent(format!("file {} could not be read: {}", path.display(), error.kind()))
+    };
     let size = tokio::fs::metadata(&path).await.map_err(failed)?.len();
     if size > LARGEST_FILE {
         return Err(Fault::permanent(format!("file {} is larger than {LARGEST_FILE} bytes", path.display())));
     }
     let bytes = tokio::fs::read_to_string(&path).await.map_err(failed)?;
-    one_object(&bytes).map_err(|fault| Fault { message: format!("file `{shown}`: {}", fault.message), ..fault })
+    one_object(&bytes)
+        .map_err(|fault| Fault { message: format!("file `{shown}`: {}", fault.message), ..fault })
 }
 
 /// The real path of a file, also where a link on the way leads elsewhere.
@@ -147,13 +176,17 @@ async fn inside(folder: &Path, file: &Path) -> Result<PathBuf, Fault> {
 fn one_object(text: &str) -> Result<Value, Fault> {
     let options = serde_yaml::options! { strict_booleans: true };
     let documents = serde_yaml::from_multiple_with_options::<Value>(text, options).map_err(|error| {
-        let at = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column())).unwrap_or_default();
+        let at = error
+            .location()
+            .map(|at| format!(" (line {}, column {})", at.line(), at.column()))
+            .unwrap_or_default();
         Fault::permanent(format!("not YAML{at}"))
     })?;
     let mut objects = documents.into_iter().filter(|document| !document.is_null());
     match (objects.next(), objects.next()) {
         (Some(object @ Value::Object(_)), None) => Ok(object),
-        (Some(_), Some(_)) => Err(Fault::permanent("several objects in one file").hint("split it: one object for each step, so that each is approved and taken back by itself")),
+        (Some(_), Some(_)) => Err(Fault::permanent("several objects in one file")
+            .hint("split it: one object for each step, so that each is approved and taken back by itself")),
         _ => Err(Fault::permanent("no object in it")),
     }
 }

@@ -71,7 +71,10 @@ pub(crate) async fn deliver(
             Judgement::Moved(what) => return Err(moved(change, &what)),
         }
     }
-    Err(Fault::refused(format!("{} changes so fast that the request was refused {MOST_TRIES} times", change.target)))
+    Err(Fault::refused(format!(
+        "{} changes so fast that the request was refused {MOST_TRIES} times",
+        change.target
+    )))
 }
 
 fn moved(change: &Change, what: &[String]) -> Fault {
@@ -85,7 +88,8 @@ fn with_version(kind: &str, body: &Value, version: &str) -> Value {
     if kind == JSON_PATCH {
         // A `test` would be refused as invalid; a patch that names another version is a conflict.
         if let Some(operations) = body.as_array_mut() {
-            operations.insert(0, json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
+            operations
+                .insert(0, json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
         }
     } else if let Some(fields) = body.as_object_mut() {
         // What deletes an object has its conditions in a place of their own.
@@ -107,7 +111,9 @@ pub(crate) fn validated(reply: Option<Reply>) -> Validation {
 /// change: what would happen stays predicted.
 pub(crate) fn or_predicted(asked: Result<Validation, Fault>) -> Result<Validation, Fault> {
     match asked {
-        Err(fault) if fault.kind == FaultKind::Permanent && fault.message.contains("does not support dry run") => {
+        Err(fault)
+            if fault.kind == FaultKind::Permanent && fault.message.contains("does not support dry run") =>
+        {
             Ok(Validation { grade: Grade::Predicted, warnings: vec![fault.message] })
         }
         asked => asked,
@@ -126,8 +132,11 @@ mod tests {
     #[test]
     fn the_version_goes_where_the_server_compares_it() {
         let patch = with_version(JSON_PATCH, &json!([{"op": "remove", "path": "/spec/x"}]), "7");
-        assert_eq!(patch, json!([
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}, {"op": "remove", "path": "/spec/x"}]));
+        assert_eq!(
+            patch,
+            json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}, {"op": "remove", "path": "/spec/x"}])
+        );
         let merged = with_version(MERGE_PATCH, &json!({"metadata": {"labels": {}}, "spec": {}}), "7");
         assert_eq!(merged, json!({"metadata": {"labels": {}, "resourceVersion": "7"}, "spec": {}}));
         let deleted = with_version("", &json!({"preconditions": {"uid": "u"}}), "7");
@@ -136,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_question_that_cannot_be_asked_is_not_a_refusal() {
-        let unaskable = Fault::permanent(r#"admission webhook "policy.example.com" does not support dry run"#);
+        let unaskable =
+            Fault::permanent(r#"admission webhook "policy.example.com" does not support dry run"#);
         assert_eq!(or_predicted(Err(unaskable)).unwrap().grade, Grade::Predicted);
         assert!(or_predicted(Err(Fault::permanent("denied"))).is_err());
     }

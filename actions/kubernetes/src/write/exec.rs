@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kube::{
-    Api, Client,
-    api::AttachParams,
-};
 use k8s_openapi::{api::core::v1::Pod as ApiPod, apimachinery::pkg::apis::meta::v1::Status};
+use kube::{Api, Client, api::AttachParams};
 use runbook_contract::{Action, Cx, Obstacle, PlanCx};
 use runbook_core::{
     Value,
@@ -100,7 +97,11 @@ impl Exec {
                 schema::rbac("", "pods/exec", &["create", "get"]),
             ],
             example: json!({"namespace": "production", "selector": "app=redis", "command": ["redis-cli", "info", "memory"]}),
-            ..schema::write::<Input, Output>("exec", "Runs a command in a container, without a shell or a terminal", undo)
+            ..schema::write::<Input, Output>(
+                "exec",
+                "Runs a command in a container, without a shell or a terminal",
+                undo,
+            )
         };
         Arc::new(Self { cluster: cluster.clone(), spec })
     }
@@ -108,8 +109,10 @@ impl Exec {
     fn input(&self, input: &Value) -> Result<Input, Fault> {
         let input: Input = schema::input(&self.spec, input)?;
         if input.command.first().is_none_or(String::is_empty) || input.command.len() > MOST_ARGUMENTS {
-            return Err(Fault::permanent(format!("`command` is a program and at most {MOST_ARGUMENTS} arguments"))
-                .hint("write it like `command: [redis-cli, info]`"));
+            return Err(Fault::permanent(format!(
+                "`command` is a program and at most {MOST_ARGUMENTS} arguments"
+            ))
+            .hint("write it like `command: [redis-cli, info]`"));
         }
         Ok(input)
     }
@@ -126,8 +129,11 @@ async fn choose(session: &Session<'_>, input: &Input) -> Result<Pod, Fault> {
             pods.retain(|pod| pod::is_ready(pod) && !pod::is_terminating(pod));
             pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
             pods.into_iter().next().ok_or_else(|| {
-                Fault::not_found(format!("no ready pod in namespace `{}` matches `{labels}`", input.namespace))
-                    .hint("look at kubernetes.pods")
+                Fault::not_found(format!(
+                    "no ready pod in namespace `{}` matches `{labels}`",
+                    input.namespace
+                ))
+                .hint("look at kubernetes.pods")
             })
         }
         _ => Err(Fault::permanent("`with` needs either `pod` or `selector`").hint("give one of the two")),
@@ -155,14 +161,23 @@ impl Action for Exec {
         let session = self.cluster.session(cx).await?;
         let pod = choose(&session, &input).await?;
         let container = input.container.clone().or_else(|| default_container(&pod));
-        if let Some(missing) = container.as_ref().filter(|it| !pod.spec.containers.iter().any(|known| known.name == **it)) {
+        if let Some(missing) =
+            container.as_ref().filter(|it| !pod.spec.containers.iter().any(|known| known.name == **it))
+        {
             let known: Vec<_> = pod.spec.containers.iter().map(|container| container.name.as_str()).collect();
-            return Err(Fault::not_found(format!("pod `{}` has no container `{missing}`", pod.metadata.name))
-                .hint(format!("it has: {}", known.join(", "))));
+            return Err(Fault::not_found(format!(
+                "pod `{}` has no container `{missing}`",
+                pod.metadata.name
+            ))
+            .hint(format!("it has: {}", known.join(", "))));
         }
         let mut warnings = Vec::new();
         if !pod::is_ready(&pod) {
-            warnings.push(format!("pod `{}` is not ready: {}", pod.metadata.name, pod::reason(&pod).unwrap_or_default()));
+            warnings.push(format!(
+                "pod `{}` is not ready: {}",
+                pod.metadata.name,
+                pod::reason(&pod).unwrap_or_default()
+            ));
         }
         let seen = Seen {
             server: session.link.server.clone(),
@@ -245,10 +260,19 @@ impl Action for Exec {
         match output.exit_code {
             Some(0) => read::outputs(&output),
             code => {
-                let said = output.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+                let said = output
+                    .stderr
+                    .lines()
+                    .rev()
+                    .find(|line| !line.trim().is_empty())
+                    .unwrap_or("it said nothing");
                 let said: String = said.chars().take(200).collect();
                 let code = code.map_or("without a code".to_owned(), |code| format!("with {code}"));
-                Err(Fault::permanent(format!("`{}` ended {code} in pod {}: {said}", input.command.join(" "), seen.pod)))
+                Err(Fault::permanent(format!(
+                    "`{}` ended {code} in pod {}: {said}",
+                    input.command.join(" "),
+                    seen.pod
+                )))
             }
         }
     }
@@ -279,16 +303,21 @@ async fn run(client: &Client, seen: &Seen, command: &[String]) -> Result<Output,
     if let Some(container) = &seen.container {
         wanted = wanted.container(container.clone());
     }
-    let mut process = pods.exec(&seen.pod, command.to_vec(), &wanted).await.map_err(|error| fault::exec(&error, &seen.server))?;
+    let mut process = pods
+        .exec(&seen.pod, command.to_vec(), &wanted)
+        .await
+        .map_err(|error| fault::exec(&error, &seen.server))?;
     let (stdout, stderr) = (process.stdout(), process.stderr());
     let status = process.take_status();
-    let ((stdout, more_out), (stderr, more_err), status) = tokio::join!(bounded(stdout), bounded(stderr), async {
-        match status {
-            Some(status) => status.await,
-            None => None,
-        }
-    });
-    let lost = || Fault::unknown(format!("the connection to pod {} was lost before the command ended", seen.pod));
+    let ((stdout, more_out), (stderr, more_err), status) =
+        tokio::join!(bounded(stdout), bounded(stderr), async {
+            match status {
+                Some(status) => status.await,
+                None => None,
+            }
+        });
+    let lost =
+        || Fault::unknown(format!("the connection to pod {} was lost before the command ended", seen.pod));
     let exit_code = exit_code(&status.ok_or_else(lost)?)?;
     // It had to live until all was read; now nobody needs the connection.
     drop(process);
@@ -330,6 +359,9 @@ fn exit_code(status: &Status) -> Result<Option<i64>, Fault> {
         return Ok(cause.message.as_deref().and_then(|code| code.parse().ok()));
     }
     let said = status.message.as_deref().unwrap_or("no reason given");
-    Err(Fault::permanent(format!("the command could not be run: {}", said.chars().take(300).collect::<String>()))
-        .hint("is the program in the image, and on its PATH?"))
+    Err(Fault::permanent(format!(
+        "the command could not be run: {}",
+        said.chars().take(300).collect::<String>()
+    ))
+    .hint("is the program in the image, and on its PATH?"))
 }

@@ -105,7 +105,12 @@ pub(crate) trait Edit: Debug + Send + Sync + 'static {
     }
 
     /// How far it has come.
-    async fn progress(session: &Session<'_>, of: &WorkloadRef, object: &Value, change: &Change) -> Result<Stage, Fault> {
+    async fn progress(
+        session: &Session<'_>,
+        of: &WorkloadRef,
+        object: &Value,
+        change: &Change,
+    ) -> Result<Stage, Fault> {
         let _ = change;
         rollout::look(session, of, &view_of(object)?).await
     }
@@ -164,7 +169,9 @@ impl<E: Edit> Editing<E> {
         if E::ROLLS_OUT && view_of(&seen.object)?.spec.paused {
             let (namespace, name) = (&seen.of.namespace, &seen.of.name);
             return Err(Fault::permanent(format!("{} is paused: its pods would stay as they are", seen.of))
-                .hint(format!("resume it first: `kubectl rollout resume -n {namespace} deployment/{name}`")));
+                .hint(format!(
+                    "resume it first: `kubectl rollout resume -n {namespace} deployment/{name}`"
+                )));
         }
         Ok(())
     }
@@ -175,7 +182,9 @@ impl<E: Edit> Editing<E> {
         let judge = |live: &Value| {
             if Self::is(&change.after, live) {
                 Judgement::Landed
-            } else if Self::is(&change.before, live) && E::patch(live, &change.after, &change.image) == change.request.body {
+            } else if Self::is(&change.before, live)
+                && E::patch(live, &change.after, &change.image) == change.request.body
+            {
                 Judgement::Same
             } else {
                 Judgement::Moved(Self::moved(&change.before, live))
@@ -228,7 +237,8 @@ impl<E: Edit> Action for Editing<E> {
         let of = E::workload(&input)?;
         let session = self.cluster.session(cx).await?;
         let object = of.get(&session).await?;
-        let history = if E::HISTORY { rollout::history(&session, &of, &view_of(&object)?).await? } else { Vec::new() };
+        let history =
+            if E::HISTORY { rollout::history(&session, &of, &view_of(&object)?).await? } else { Vec::new() };
         let purpose = E::purpose(&input, &object);
         let around = around::around(&session, &of, &object, &purpose, Depth::Plan).await?;
         Ok(Observed {
@@ -241,12 +251,16 @@ impl<E: Edit> Action for Editing<E> {
 
     fn overlay(&self, mut seen: Observed, predicted: &[Change]) -> (Observed, bool) {
         let changes = predict::of_target(&seen, predicted);
-        let (Some(last), Ok(mut state)) = (changes.last(), kept::<Seen>(&seen.state)) else { return (seen, false) };
+        let (Some(last), Ok(mut state)) = (changes.last(), kept::<Seen>(&seen.state)) else {
+            return (seen, false);
+        };
         let before = state.object.clone();
         for change in &changes {
             predict::lay(&mut state.object, change);
         }
-        let (Ok(mut outputs), Ok(now)) = (outcome::of(&state.of, &state.object, Some(last)), crate::read::outputs(&state)) else {
+        let (Ok(mut outputs), Ok(now)) =
+            (outcome::of(&state.of, &state.object, Some(last)), crate::read::outputs(&state))
+        else {
             return (seen, false);
         };
         let touched = before != state.object;
@@ -315,7 +329,10 @@ impl<E: Edit> Action for Editing<E> {
         }
         if !Self::is(&change.after, &object) {
             let moved = Self::moved(&change.after, &object);
-            return Ok(Progress::Failed(format!("{of} was changed again by someone else: {}", moved.join("; "))));
+            return Ok(Progress::Failed(format!(
+                "{of} was changed again by someone else: {}",
+                moved.join("; ")
+            )));
         }
         Ok(match E::progress(&session, &of, &object, change).await? {
             Stage::Complete => Progress::Done(outcome::of(&of, &object, Some(change))?),

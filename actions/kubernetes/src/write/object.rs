@@ -126,17 +126,27 @@ impl<S: Shape> Shaping<S> {
 
 /// The place of an object of a kind, and what it is called; refuses objects whose fields are
 /// secret, for the plan and the timeline would show them.
-pub(crate) fn addressed(resource: &Resource, namespace: Option<&str>, name: &str) -> Result<(Place, String), Fault> {
+pub(crate) fn addressed(
+    resource: &Resource,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(Place, String), Fault> {
     if resource.group.is_empty() && resource.kind == "Secret" {
-        return Err(Fault::denied("a Secret is not changed by a runbook: its values would stand in the plan and the timeline")
-            .hint("change it with the tool that keeps your secrets"));
+        return Err(Fault::denied(
+            "a Secret is not changed by a runbook: its values would stand in the plan and the timeline",
+        )
+        .hint("change it with the tool that keeps your secrets"));
     }
     let kind = resource.kind.to_lowercase();
     let place = resource.place().named(name);
     match (resource.namespaced, namespace) {
-        (true, Some(namespace)) => Ok((place.within(namespace), format!("kubernetes:{namespace}/{kind}/{name}"))),
-        (true, None) => Err(Fault::permanent(format!("a {} is in a namespace, but none is named", resource.kind))
-            .hint("give `namespace`")),
+        (true, Some(namespace)) => {
+            Ok((place.within(namespace), format!("kubernetes:{namespace}/{kind}/{name}")))
+        }
+        (true, None) => {
+            Err(Fault::permanent(format!("a {} is in a namespace, but none is named", resource.kind))
+                .hint("give `namespace`"))
+        }
         (false, _) => Ok((place, format!("kubernetes:{kind}/{name}"))),
     }
 }
@@ -177,7 +187,13 @@ fn judge(change: &Change, live: &Value) -> Judgement {
     }
 }
 
-fn outcome(kind: &str, place: &Place, object: &Value, created: bool, changed: Vec<String>) -> Result<Value, Fault> {
+fn outcome(
+    kind: &str,
+    place: &Place,
+    object: &Value,
+    created: bool,
+    changed: Vec<String>,
+) -> Result<Value, Fault> {
     read::outputs(&Outcome {
         kind: kind.to_owned(),
         name: place.name.clone(),
@@ -190,7 +206,8 @@ fn outcome(kind: &str, place: &Place, object: &Value, created: bool, changed: Ve
 
 /// The workload that an object is, where it is one.
 fn workload(kind: &str, place: &Place) -> Option<WorkloadRef> {
-    let kind = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet].into_iter().find(|it| it.object() == kind)?;
+    let kind =
+        [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet].into_iter().find(|it| it.object() == kind)?;
     Some(WorkloadRef { namespace: place.namespace.clone()?, kind, name: place.name.clone()? })
 }
 
@@ -221,13 +238,21 @@ impl<S: Shape> Action for Shaping<S> {
             Err(fault) => (Value::Null, Some(fault), Vec::new()),
         };
         if let Some(of) = workload(&wish.kind, &wish.place).filter(|_| !object.is_null()) {
-            warnings.extend(around::warnings(around::around(&session, &of, &object, &Purpose::Any, Depth::Plan).await?));
+            warnings.extend(around::warnings(
+                around::around(&session, &of, &object, &Purpose::Any, Depth::Plan).await?,
+            ));
         }
         let uid = text(&object, "/metadata/uid");
         Ok(Observed {
             target: Some(Target::new(wish.target.clone(), uid)),
             outputs: outcome(&wish.kind, &wish.place, &object, false, Vec::new())?,
-            state: read::outputs(&Seen { server: session.link.server.clone(), wish, object, result, refused })?,
+            state: read::outputs(&Seen {
+                server: session.link.server.clone(),
+                wish,
+                object,
+                result,
+                refused,
+            })?,
             warnings,
         })
     }
@@ -278,7 +303,8 @@ impl<S: Shape> Action for Shaping<S> {
             [] => format!("{kind} {name}"),
         };
         let request = request(&state.server, "PATCH", &state.wish)?;
-        let image = Image { kind: state.wish.kind, place: state.wish.place, force: state.wish.force, created };
+        let image =
+            Image { kind: state.wish.kind, place: state.wish.place, force: state.wish.force, created };
         Ok(Planned::Change(Box::new(Change {
             action: self.spec.name.clone(),
             input: input.clone(),
@@ -320,7 +346,10 @@ impl<S: Shape> Action for Shaping<S> {
         }
         if fields != change.after {
             let moved = delta::paths(&change.after, &fields).join("; ");
-            return Ok(Progress::Failed(format!("{} was changed again by someone else: {moved}", change.target)));
+            return Ok(Progress::Failed(format!(
+                "{} was changed again by someone else: {moved}",
+                change.target
+            )));
         }
         let stage = match workload(&image.kind, &image.place).filter(|_| !object.is_null()) {
             Some(of) => rollout::look(&session, &of, &view_of(&object)?).await?,
@@ -329,7 +358,13 @@ impl<S: Shape> Action for Shaping<S> {
         Ok(match stage {
             Stage::Complete => {
                 let changed = delta::paths(&change.before, &change.after);
-                Progress::Done(outcome(&image.kind, &image.place, &object, image.created && !object.is_null(), changed)?)
+                Progress::Done(outcome(
+                    &image.kind,
+                    &image.place,
+                    &object,
+                    image.created && !object.is_null(),
+                    changed,
+                )?)
             }
             Stage::Progressing(missing) => Progress::Pending(missing),
             Stage::Failed(why) => Progress::Failed(why),
@@ -367,8 +402,11 @@ impl<S: Shape> Action for Shaping<S> {
         let replaced = change.target.uid.is_some() && uid != change.target.uid;
         if fields != change.after || replaced {
             let moved = delta::paths(&change.after, &fields).join("; ");
-            return Err(Fault::conflict(format!("someone else has changed {} since: {moved}", change.target))
-                .hint("decide by hand what it should be now"));
+            return Err(Fault::conflict(format!(
+                "someone else has changed {} since: {moved}",
+                change.target
+            ))
+            .hint("decide by hand what it should be now"));
         }
         let made_by_it = change.before.is_null();
         let undone = Wish {
@@ -390,7 +428,11 @@ impl<S: Shape> Action for Shaping<S> {
             before: change.after.clone(),
             after: change.before.clone(),
             image: read::outputs(&Image { force: false, created: false, ..image })?,
-            undo: if made_by_it { Undo::None("the object is gone; make it again".to_owned()) } else { Undo::Auto },
+            undo: if made_by_it {
+                Undo::None("the object is gone; make it again".to_owned())
+            } else {
+                Undo::Auto
+            },
             warnings: Vec::new(),
         })))
     }
@@ -403,6 +445,7 @@ impl<S: Shape> Action for Shaping<S> {
         if let (Some(of), false) = (workload(&wish.kind, &wish.place), S::CREATES) {
             return around::obstacles(&session, &of, &needed, &Purpose::Any).await;
         }
-        Ok(rights::missing(&session, &needed, wish.place.namespace.as_deref(), wish.place.name.as_deref()).await)
+        Ok(rights::missing(&session, &needed, wish.place.namespace.as_deref(), wish.place.name.as_deref())
+            .await)
     }
 }

@@ -72,7 +72,11 @@ impl Shape for Patch {
                 "namespace": "production", "kind": "Ingress", "name": "api", "type": "merge",
                 "patch": {"metadata": {"annotations": {"nginx.ingress.kubernetes.io/limit-rps": "20"}}},
             }),
-            ..schema::write::<Input, Outcome>("patch", "Patches any object: strategic, merge or JSON patch", undo)
+            ..schema::write::<Input, Outcome>(
+                "patch",
+                "Patches any object: strategic, merge or JSON patch",
+                undo,
+            )
         }
     }
 
@@ -81,8 +85,13 @@ impl Shape for Patch {
             (Type::Strategic, Value::Object(_)) => STRATEGIC_PATCH,
             (Type::Merge, Value::Object(_)) => MERGE_PATCH,
             (Type::Json, Value::Array(_)) => JSON_PATCH,
-            (Type::Json, _) => return Err(Fault::permanent("a patch of type `json` is a list of operations")),
-            _ => return Err(Fault::permanent("a patch is a part of the object, not a list").hint("or set `type: json`")),
+            (Type::Json, _) => {
+                return Err(Fault::permanent("a patch of type `json` is a list of operations"));
+            }
+            _ => {
+                return Err(Fault::permanent("a patch is a part of the object, not a list")
+                    .hint("or set `type: json`"));
+            }
         };
         let resource = discover::resource(session, &input.kind, input.api_version.as_deref()).await?;
         let (place, target) = addressed(&resource, input.namespace.as_deref(), &input.name)?;

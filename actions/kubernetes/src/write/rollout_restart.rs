@@ -49,13 +49,20 @@ impl Edit for RolloutRestart {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api"}),
-            ..schema::write::<Input, Outcome>("rollout_restart", "Replaces all pods of a workload, a few at a time", undo)
+            ..schema::write::<Input, Outcome>(
+                "rollout_restart",
+                "Replaces all pods of a workload, a few at a time",
+                undo,
+            )
         }
     }
 
     fn workload(input: &Input) -> Result<WorkloadRef, Fault> {
-        let given =
-            [(Kind::Deployment, &input.deployment), (Kind::StatefulSet, &input.statefulset), (Kind::DaemonSet, &input.daemonset)];
+        let given = [
+            (Kind::Deployment, &input.deployment),
+            (Kind::StatefulSet, &input.statefulset),
+            (Kind::DaemonSet, &input.daemonset),
+        ];
         WorkloadRef::one_of(&input.namespace, given)
     }
 

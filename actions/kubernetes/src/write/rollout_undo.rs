@@ -53,7 +53,11 @@ impl Edit for RolloutUndo {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api"}),
-            ..schema::write::<Input, Outcome>("rollout_undo", "Rolls a deployment back to its previous or a named revision", undo)
+            ..schema::write::<Input, Outcome>(
+                "rollout_undo",
+                "Rolls a deployment back to its previous or a named revision",
+                undo,
+            )
         }
     }
 
@@ -69,13 +73,13 @@ impl Edit for RolloutUndo {
         let template = seen.object.pointer("/spec/template").cloned().map(clean).unwrap_or_default();
         let cause = seen.object.pointer(&ops::pointer(&CAUSE_PATH)).cloned().unwrap_or_default();
         let next = current.max(newest).map(|newest| newest + 1);
-        let fields = |revision: Option<i64>, cause: Value, template: Value| {
-            json!({"revision": revision, "change_cause": cause, "template": template})
-        };
+        let fields = |revision: Option<i64>, cause: Value, template: Value| json!({"revision": revision, "change_cause": cause, "template": template});
         let old = images(&view.spec.template);
         let changed = to.images.iter().filter(|(container, image)| old.get(*container) != Some(*image));
         let changed: Vec<String> = changed
-            .map(|(container, image)| format!("{container}: {} -> {image}", old.get(container).map_or("none", String::as_str)))
+            .map(|(container, image)| {
+                format!("{container}: {} -> {image}", old.get(container).map_or("none", String::as_str))
+            })
             .collect();
         let what = if changed.is_empty() { String::new() } else { format!(" ({})", changed.join(", ")) };
         let from = current.map_or("the current one".to_owned(), |current| current.to_string());
@@ -95,11 +99,17 @@ impl Edit for RolloutUndo {
     }
 
     fn patch(object: &Value, fields: &Value, _: &Value) -> Value {
-        let mut operations = vec![ops::put(object, &["spec", "template"], fields.get("template").cloned().unwrap_or_default())];
+        let mut operations = vec![ops::put(
+            object,
+            &["spec", "template"],
+            fields.get("template").cloned().unwrap_or_default(),
+        )];
         let wanted = fields.get("change_cause").filter(|cause| !cause.is_null());
         let now = object.pointer(&ops::pointer(&CAUSE_PATH));
         match wanted {
-            Some(cause) if Some(cause) != now => operations.push(ops::put(object, &CAUSE_PATH, cause.clone())),
+            Some(cause) if Some(cause) != now => {
+                operations.push(ops::put(object, &CAUSE_PATH, cause.clone()))
+            }
             Some(_) => {}
             None => operations.extend(ops::take(object, &CAUSE_PATH)),
         }
@@ -108,7 +118,9 @@ impl Edit for RolloutUndo {
 
     fn undo_input(change: &Change) -> Value {
         let mut input = change.input.clone();
-        if let (Some(input), Some(revision)) = (input.as_object_mut(), change.before.get("revision").filter(|it| !it.is_null())) {
+        if let (Some(input), Some(revision)) =
+            (input.as_object_mut(), change.before.get("revision").filter(|it| !it.is_null()))
+        {
             input.insert("to_revision".to_owned(), revision.clone());
         }
         input
@@ -124,11 +136,13 @@ fn goal<'a>(input: &Input, seen: &'a Seen, current: Option<i64>) -> Result<&'a R
         None => others.iter().find(|known| current.is_none_or(|current| known.revision < current)).copied(),
     };
     found.ok_or_else(|| match input.to_revision {
-        Some(wanted) => Fault::not_found(format!("{} has no revision {wanted}", seen.of)).hint(if listed.is_empty() {
-            "it has no other revision than its current one".to_owned()
-        } else {
-            format!("it can go back to: {listed}")
-        }),
+        Some(wanted) => {
+            Fault::not_found(format!("{} has no revision {wanted}", seen.of)).hint(if listed.is_empty() {
+                "it has no other revision than its current one".to_owned()
+            } else {
+                format!("it can go back to: {listed}")
+            })
+        }
         None => Fault::permanent(format!("{} has no earlier revision to go back to", seen.of))
             .hint("it was never changed, or its `revisionHistoryLimit` keeps no earlier revisions"),
     })

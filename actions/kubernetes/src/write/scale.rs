@@ -69,15 +69,26 @@ impl Edit for Scale {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api", "replicas": 10}),
-            ..schema::write::<Input, Outcome>("scale", "Sets the number of pods of a deployment or stateful set", undo)
+            ..schema::write::<Input, Outcome>(
+                "scale",
+                "Sets the number of pods of a deployment or stateful set",
+                undo,
+            )
         }
     }
 
     fn workload(input: &Input) -> Result<WorkloadRef, Fault> {
         if !(0..=MOST_REPLICAS).contains(&input.replicas) {
-            return Err(Fault::permanent(format!("`replicas` must be between 0 and {MOST_REPLICAS}, not {}", input.replicas)));
+            return Err(Fault::permanent(format!(
+                "`replicas` must be between 0 and {MOST_REPLICAS}, not {}",
+                input.replicas
+            )));
         }
-        let given = [(Kind::Deployment, &input.deployment), (Kind::StatefulSet, &input.statefulset), (Kind::DaemonSet, &None)];
+        let given = [
+            (Kind::Deployment, &input.deployment),
+            (Kind::StatefulSet, &input.statefulset),
+            (Kind::DaemonSet, &None),
+        ];
         WorkloadRef::one_of(&input.namespace, given)
     }
 
@@ -101,7 +112,11 @@ impl Edit for Scale {
     }
 
     fn effect(fields: &Value) -> Effect {
-        if fields.get("replicas").and_then(Value::as_i64) == Some(0) { Effect::Destructive } else { Effect::Write }
+        if fields.get("replicas").and_then(Value::as_i64) == Some(0) {
+            Effect::Destructive
+        } else {
+            Effect::Write
+        }
     }
 
     fn purpose(input: &Input, _: &Value) -> Purpose {
@@ -116,7 +131,12 @@ impl Edit for Scale {
         input
     }
 
-    async fn progress(session: &Session<'_>, of: &WorkloadRef, object: &Value, change: &Change) -> Result<Stage, Fault> {
+    async fn progress(
+        session: &Session<'_>,
+        of: &WorkloadRef,
+        object: &Value,
+        change: &Change,
+    ) -> Result<Stage, Fault> {
         let view = view_of(object)?;
         if view.status.observed_generation < view.metadata.generation {
             return Ok(Stage::Progressing("the controller has not seen the change yet".to_owned()));
@@ -150,12 +170,16 @@ impl Edit for Scale {
         })?;
         let hint = "change the limits of this environment, or ask for a number within them";
         match (min_replicas, max_replicas) {
-            (_, Some(most)) if input.replicas > most => {
-                Err(Fault::denied(format!("{} replicas are more than the {most} that this environment allows", input.replicas)).hint(hint))
-            }
-            (Some(least), _) if input.replicas < least => {
-                Err(Fault::denied(format!("{} replicas are fewer than the {least} that this environment asks for", input.replicas)).hint(hint))
-            }
+            (_, Some(most)) if input.replicas > most => Err(Fault::denied(format!(
+                "{} replicas are more than the {most} that this environment allows",
+                input.replicas
+            ))
+            .hint(hint)),
+            (Some(least), _) if input.replicas < least => Err(Fault::denied(format!(
+                "{} replicas are fewer than the {least} that this environment asks for",
+                input.replicas
+            ))
+            .hint(hint)),
             _ => Ok(()),
         }
     }

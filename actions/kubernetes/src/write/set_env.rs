@@ -49,7 +49,9 @@ impl<'de> Deserialize<'de> for Setting {
             Value::Null => Ok(Self(None)),
             Value::String(text) => Ok(Self(Some(text))),
             scalar @ (Value::Bool(_) | Value::Number(_)) => Ok(Self(Some(scalar.to_string()))),
-            Value::Array(_) | Value::Object(_) => Err(de::Error::custom("an environment variable is a text, a number or null")),
+            Value::Array(_) | Value::Object(_) => {
+                Err(de::Error::custom("an environment variable is a text, a number or null"))
+            }
         }
     }
 }
@@ -79,7 +81,11 @@ impl Edit for SetEnv {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api", "env": {"LOG_LEVEL": "DEBUG"}}),
-            ..schema::write::<Input, Outcome>("set_env", "Sets environment variables of a container and rolls them out", undo)
+            ..schema::write::<Input, Outcome>(
+                "set_env",
+                "Sets environment variables of a container and rolls them out",
+                undo,
+            )
         }
     }
 
@@ -88,10 +94,15 @@ impl Edit for SetEnv {
             return Err(Fault::permanent(format!("`{name}` cannot be the name of an environment variable")));
         }
         if input.env.is_empty() {
-            return Err(Fault::permanent("`env` names no variable").hint("write it like `env: { LOG_LEVEL: DEBUG }`"));
+            return Err(
+                Fault::permanent("`env` names no variable").hint("write it like `env: { LOG_LEVEL: DEBUG }`")
+            );
         }
-        let given =
-            [(Kind::Deployment, &input.deployment), (Kind::StatefulSet, &input.statefulset), (Kind::DaemonSet, &input.daemonset)];
+        let given = [
+            (Kind::Deployment, &input.deployment),
+            (Kind::StatefulSet, &input.statefulset),
+            (Kind::DaemonSet, &input.daemonset),
+        ];
         WorkloadRef::one_of(&input.namespace, given)
     }
 
@@ -102,12 +113,21 @@ impl Edit for SetEnv {
         let after = json!({"container": container, "env": wanted});
         let before = Self::fields(&after, &seen.object);
         let entries = entries(&seen.object, &container);
-        let places = entries.iter().enumerate().filter_map(|(at, entry)| Some((name_of(entry)?.to_owned(), json!(at))));
+        let places = entries
+            .iter()
+            .enumerate()
+            .filter_map(|(at, entry)| Some((name_of(entry)?.to_owned(), json!(at))));
         let places: Map<_, _> = places.filter(|(name, _)| wanted.contains_key(name)).collect();
         let told = wanted.iter().filter(|(name, value)| before["env"].get(*name) != Some(value));
-        let told: Vec<String> =
-            told.map(|(name, value)| format!("{name} {} -> {}", brief(&before["env"][name]), brief(value))).collect();
-        Ok(Aim { summary: format!("{container}: {}", told.join(", ")), before, after, image: json!({"places": places}) })
+        let told: Vec<String> = told
+            .map(|(name, value)| format!("{name} {} -> {}", brief(&before["env"][name]), brief(value)))
+            .collect();
+        Ok(Aim {
+            summary: format!("{container}: {}", told.join(", ")),
+            before,
+            after,
+            image: json!({"places": places}),
+        })
     }
 
     fn fields(like: &Value, object: &Value) -> Value {
@@ -135,10 +155,15 @@ impl Edit for SetEnv {
             match (place(name), value) {
                 (Some(at), Value::Null) => gone.push(at),
                 (Some(at), value) if value_of(&entries[at]) != *value => {
-                    set.push(json!({"op": "replace", "path": format!("{base}/{at}"), "value": entry(name, value)}));
+                    set.push(
+                        json!({"op": "replace", "path": format!("{base}/{at}"), "value": entry(name, value)}),
+                    );
                 }
                 (Some(_), _) | (None, Value::Null) => {}
-                (None, value) => come.push((image.pointer(&ops::pointer(&["places", name])).and_then(Value::as_u64), entry(name, value))),
+                (None, value) => come.push((
+                    image.pointer(&ops::pointer(&["places", name])).and_then(Value::as_u64),
+                    entry(name, value),
+                )),
             }
         }
         gone.sort_unstable();
@@ -166,7 +191,9 @@ impl Edit for SetEnv {
         let mut input = change.input.clone();
         let before = change.before.get("env").and_then(Value::as_object).cloned().unwrap_or_default();
         // A variable that came from elsewhere cannot be written as an input; the change itself says it.
-        let plain = before.into_iter().map(|(name, value)| (name, if value.is_object() { Value::Null } else { value }));
+        let plain = before
+            .into_iter()
+            .map(|(name, value)| (name, if value.is_object() { Value::Null } else { value }));
         if let Some(input) = input.as_object_mut() {
             input.insert("env".to_owned(), plain.collect::<Map<_, _>>().into());
         }

@@ -66,12 +66,17 @@ impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let given = Value::deserialize(deserializer)?;
         let relative = given.as_str().is_some_and(|text| text.trim_start().starts_with(['+', '-']));
-        let amount = Quantity::of(&given)
-            .ok_or_else(|| de::Error::custom(format!("`{given}` is not an amount; write it like `500m`, `2Gi` or `+512Mi`")))?;
+        let amount = Quantity::of(&given).ok_or_else(|| {
+            de::Error::custom(format!("`{given}` is not an amount; write it like `500m`, `2Gi` or `+512Mi`"))
+        })?;
         if relative {
             return Ok(Self::More(amount));
         }
-        if amount.is_negative() { Err(de::Error::custom("an amount cannot be negative")) } else { Ok(Self::Absolute(amount)) }
+        if amount.is_negative() {
+            Err(de::Error::custom("an amount cannot be negative"))
+        } else {
+            Ok(Self::Absolute(amount))
+        }
     }
 }
 
@@ -103,19 +108,28 @@ impl Edit for SetResources {
                 schema::rbac("", "pods", &["list"]),
             ],
             example: json!({"namespace": "production", "deployment": "api", "limits": {"memory": "+2Gi"}}),
-            ..schema::write::<Input, Outcome>("set_resources", "Sets the cpu and memory of a container and rolls it out", undo)
+            ..schema::write::<Input, Outcome>(
+                "set_resources",
+                "Sets the cpu and memory of a container and rolls it out",
+                undo,
+            )
         }
     }
 
     fn workload(input: &Input) -> Result<WorkloadRef, Fault> {
-        let given =
-            [(Kind::Deployment, &input.deployment), (Kind::StatefulSet, &input.statefulset), (Kind::DaemonSet, &input.daemonset)];
+        let given = [
+            (Kind::Deployment, &input.deployment),
+            (Kind::StatefulSet, &input.statefulset),
+            (Kind::DaemonSet, &input.daemonset),
+        ];
         WorkloadRef::one_of(&input.namespace, given)
     }
 
     fn aim(_: &PlanCx, input: &Input, seen: &Seen) -> Result<Aim, Fault> {
         if amounts(input).next().is_none() {
-            return Err(Fault::permanent("`with` names no amount").hint("write it like `limits: { memory: +2Gi }`"));
+            return Err(
+                Fault::permanent("`with` names no amount").hint("write it like `limits: { memory: +2Gi }`")
+            );
         }
         let container = template::choose(&seen.object, input.container.as_deref())?;
         let mut after = json!({"container": container});
@@ -127,12 +141,16 @@ impl Edit for SetResources {
                 (Amount::Absolute(goal), _) => goal,
                 (Amount::More(more), Some(now)) => now.plus(more),
                 (Amount::More(_), None) => {
-                    return Err(Fault::permanent(format!("container `{container}` has no {resource} in its {side} to add to"))
-                        .hint("give an amount without a sign"));
+                    return Err(Fault::permanent(format!(
+                        "container `{container}` has no {resource} in its {side} to add to"
+                    ))
+                    .hint("give an amount without a sign"));
                 }
             };
             if goal <= Quantity::ZERO {
-                return Err(Fault::permanent(format!("that would leave container `{container}` {goal} of {resource} in its {side}")));
+                return Err(Fault::permanent(format!(
+                    "that would leave container `{container}` {goal} of {resource} in its {side}"
+                )));
             }
             after[side][resource] = json!(goal.to_string());
             image[side][resource] = now.cloned().unwrap_or_default();
@@ -140,7 +158,12 @@ impl Edit for SetResources {
             told.push(format!("{side}.{resource} {now} -> {goal}"));
         }
         let before = Self::fields(&after, &seen.object);
-        Ok(Aim { before, after, summary: format!("{container}: {}", told.join(", ")), image: json!({"raw": image}) })
+        Ok(Aim {
+            before,
+            after,
+            summary: format!("{container}: {}", told.join(", ")),
+            image: json!({"raw": image}),
+        })
     }
 
     /// Amounts are compared by what they come to, not by how they are written.
@@ -182,7 +205,9 @@ impl Edit for SetResources {
 
     fn purpose(input: &Input, object: &Value) -> Purpose {
         let mut more = quota::Amounts::default();
-        let Ok(container) = template::choose(object, input.container.as_deref()) else { return Purpose::Rollout { more } };
+        let Ok(container) = template::choose(object, input.container.as_deref()) else {
+            return Purpose::Rollout { more };
+        };
         for (side, resource, amount) in amounts(input) {
             let now = current(object, &container, side, resource).and_then(Quantity::of).unwrap_or_default();
             let each = match amount {
@@ -199,8 +224,10 @@ impl Edit for SetResources {
         if let Some(input) = input.as_object_mut() {
             for side in SIDES {
                 let amounts = change.before.get(side).and_then(Value::as_object).into_iter().flatten();
-                let kept: Map<_, _> =
-                    amounts.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect();
+                let kept: Map<_, _> = amounts
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect();
                 input.remove(side);
                 // An amount that was not there cannot be asked for; the change itself takes it away.
                 if !kept.is_empty() {
@@ -262,13 +289,15 @@ mod tests {
             history: Vec::new(),
         };
         let cx = PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new() };
-        let input: Input = serde_json::from_value(input).map_err(|error| Fault::permanent(error.to_string()))?;
+        let input: Input =
+            serde_json::from_value(input).map_err(|error| Fault::permanent(error.to_string()))?;
         SetResources::workload(&input)?;
         Ok((object, SetResources::aim(&cx, &input, &seen)?))
     }
 
     fn patched(object: &Value, fields: &Value, image: &Value) -> Value {
-        let patch: json_patch::Patch = serde_json::from_value(SetResources::patch(object, fields, image)).unwrap();
+        let patch: json_patch::Patch =
+            serde_json::from_value(SetResources::patch(object, fields, image)).unwrap();
         let mut patched = object.clone();
         json_patch::patch(&mut patched, &patch).unwrap();
         patched
@@ -280,10 +309,17 @@ mod tests {
         for (resources, wanted, summary) in [
             (both.clone(), json!({"limits": {"memory": "+2Gi"}}), "app: limits.memory 2Gi -> 4Gi"),
             (both.clone(), json!({"limits": {"memory": "-512Mi"}}), "app: limits.memory 2Gi -> 1536Mi"),
-            (both.clone(), json!({"requests": {"memory": "2Gi", "cpu": 1}}),
-             "app: requests.cpu 250m -> 1, requests.memory 1000000000 -> 2Gi"),
+            (
+                both.clone(),
+                json!({"requests": {"memory": "2Gi", "cpu": 1}}),
+                "app: requests.cpu 250m -> 1, requests.memory 1000000000 -> 2Gi",
+            ),
             (both, json!({"limits": {"cpu": "2"}}), "app: limits.cpu none -> 2"),
-            (json!({}), json!({"limits": {"cpu": "2", "memory": "1Gi"}}), "app: limits.cpu none -> 2, limits.memory none -> 1Gi"),
+            (
+                json!({}),
+                json!({"limits": {"cpu": "2", "memory": "1Gi"}}),
+                "app: limits.cpu none -> 2, limits.memory none -> 1Gi",
+            ),
         ] {
             let mut input = json!({"namespace": "n", "deployment": "d"});
             input.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());

@@ -46,7 +46,9 @@ async fn lives(world: &World, name: &str, input: Value, path: &str, restores: bo
     assert_eq!(world.get(path).await.unwrap()["metadata"]["generation"], made["metadata"]["generation"]);
 
     if restores {
-        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else { panic!("nothing to take back") };
+        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else {
+            panic!("nothing to take back")
+        };
         assert_eq!(undo.action, change.action);
         action.validate(&cx(), &undo).await.unwrap();
         world.make(&undo).await;
@@ -65,11 +67,15 @@ async fn scaling() {
         world.deploy("api", "shop/api:1", 3).await;
         let path = world.deployment_path("api");
         let outputs = lives(&world, "scale", json!({"deployment": "api", "replicas": 5}), &path, true).await;
-        assert_eq!((&outputs["replicas"], &outputs["previous_replicas"], &outputs["ready"]), (&json!(5), &json!(3), &json!(5)));
+        assert_eq!(
+            (&outputs["replicas"], &outputs["previous_replicas"], &outputs["ready"]),
+            (&json!(5), &json!(3), &json!(5))
+        );
         assert_eq!(outputs["changed"], json!(["replicas: 3 -> 5"]));
         lives(&world, "scale", json!({"deployment": "api", "replicas": 1}), &path, true).await;
 
-        let to_zero = world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 0}))).await;
+        let to_zero =
+            world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 0}))).await;
         assert_eq!(to_zero.effect, Effect::Destructive);
         assert_eq!(to_zero.target.name, format!("kubernetes:{}/deployment/api", world.namespace));
         assert!(to_zero.request.url.contains("/deployments/api/scale?"), "{}", to_zero.request.url);
@@ -87,7 +93,9 @@ async fn scaling_a_stateful_set() {
         let sets = format!("/apis/apps/v1/namespaces/{}/statefulsets", world.namespace);
         world.post(&sets, &set).await;
         let path = format!("{sets}/db");
-        world.until("the set", async |world| world.get(&path).await.unwrap()["status"]["readyReplicas"] == 1).await;
+        world
+            .until("the set", async |world| world.get(&path).await.unwrap()["status"]["readyReplicas"] == 1)
+            .await;
         lives(&world, "scale", json!({"statefulset": "db", "replicas": 2}), &path, true).await;
         lives(&world, "set_env", json!({"statefulset": "db", "env": {"MODE": "slow"}}), &path, true).await;
         lives(&world, "rollout_restart", json!({"statefulset": "db"}), &path, false).await;
@@ -112,7 +120,10 @@ async fn rolling_back_and_forward() {
         assert_eq!(change.summary, "back from revision 4 to 3 (app: shop/api:2 -> shop/api:1)");
         assert_eq!(change.before["template"]["spec"]["containers"][0]["image"], "shop/api:2");
         assert_eq!(change.after["template"]["spec"]["containers"][0]["image"], "shop/api:1");
-        assert_eq!((&change.before["change_cause"], &change.after["change_cause"]), (&json!("release 2"), &Value::Null));
+        assert_eq!(
+            (&change.before["change_cause"], &change.after["change_cause"]),
+            (&json!("release 2"), &Value::Null)
+        );
         assert_eq!((&change.before["revision"], &change.after["revision"]), (&json!(4), &json!(5)));
     })
     .await;
@@ -128,10 +139,16 @@ async fn rolling_back_a_bad_release_and_taking_it_back() {
         world.make(&change).await;
         let now = world.deployment("api").await;
         assert_eq!(now["spec"], good["spec"]);
-        assert_eq!(now["metadata"]["annotations"].get("kubernetes.io/change-cause"), None, "the cause of the bad release stayed");
+        assert_eq!(
+            now["metadata"]["annotations"].get("kubernetes.io/change-cause"),
+            None,
+            "the cause of the bad release stayed"
+        );
 
         // Going back to the bad release is accepted, and its failure is told by its pods' own words.
-        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else { panic!("nothing to take back") };
+        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else {
+            panic!("nothing to take back")
+        };
         world.action("rollout_undo").apply(&cx(), &undo).await.unwrap();
         let Progress::Failed(why) = world.ended(&undo).await else { panic!("a broken image was rolled out") };
         assert!(why.contains("ImagePullBackOff"), "{why}");
@@ -168,7 +185,14 @@ async fn rolling_back_where_there_is_nothing_to_go_back_to() {
 async fn restarting() {
     in_namespace(async |world: Arc<World>| {
         world.deploy("api", "shop/api:1", 2).await;
-        let outputs = lives(&world, "rollout_restart", json!({"deployment": "api"}), &world.deployment_path("api"), false).await;
+        let outputs = lives(
+            &world,
+            "rollout_restart",
+            json!({"deployment": "api"}),
+            &world.deployment_path("api"),
+            false,
+        )
+        .await;
         assert_eq!(outputs["changed"], json!(["restarted_at: none -> 2026-01-01T12:00:00Z"]));
     })
     .await;
@@ -196,8 +220,14 @@ async fn setting_resources() {
     in_namespace(async |world: Arc<World>| {
         world.deploy("api", "shop/api:1", 2).await;
         let path = world.deployment_path("api");
-        let outputs =
-            lives(&world, "set_resources", json!({"deployment": "api", "limits": {"memory": "+2Gi"}}), &path, true).await;
+        let outputs = lives(
+            &world,
+            "set_resources",
+            json!({"deployment": "api", "limits": {"memory": "+2Gi"}}),
+            &path,
+            true,
+        )
+        .await;
         assert_eq!(outputs["changed"], json!(["limits.memory: 1Gi -> 3Gi"]));
         let amounts = json!({"deployment": "api", "limits": {"cpu": 2}, "requests": {"cpu": "250m"}});
         lives(&world, "set_resources", amounts, &path, true).await;
@@ -236,17 +266,26 @@ async fn an_edit_by_someone_else_is_a_conflict_and_a_status_update_is_not() {
         action.validate(&cx(), &change).await.unwrap();
 
         // What it depends on may not.
-        let other = json!([{"name": "app", "image": "shop/api:1", "env": [{"name": "LOG_LEVEL", "value": "WARN"}]}]);
+        let other =
+            json!([{"name": "app", "image": "shop/api:1", "env": [{"name": "LOG_LEVEL", "value": "WARN"}]}]);
         world.merge(&path, &json!({"spec": {"template": {"spec": {"containers": other}}}})).await;
         let renewed = world.plan("set_env", &input).await;
         assert_eq!(change.moved(&renewed), ["env.LOG_LEVEL: INFO -> WARN"]);
-        let (sent, generation) = (world.access.writes_sent(), world.deployment("api").await["metadata"]["generation"].clone());
-        for fault in [action.apply(&cx(), &change).await.unwrap_err(), action.validate(&cx(), &change).await.unwrap_err()] {
+        let (sent, generation) =
+            (world.access.writes_sent(), world.deployment("api").await["metadata"]["generation"].clone());
+        for fault in [
+            action.apply(&cx(), &change).await.unwrap_err(),
+            action.validate(&cx(), &change).await.unwrap_err(),
+        ] {
             assert_eq!(fault.kind, FaultKind::Conflict, "{fault:?}");
             assert!(fault.message.contains("env.LOG_LEVEL: INFO -> WARN"), "{fault:?}");
         }
         assert_eq!(world.access.writes_sent(), sent + 1);
-        assert_eq!(world.deployment("api").await["metadata"]["generation"], generation, "it was written all the same");
+        assert_eq!(
+            world.deployment("api").await["metadata"]["generation"],
+            generation,
+            "it was written all the same"
+        );
         let seen = action.observe(&cx(), &input).await.unwrap();
         assert_eq!(action.landed(&change, &seen), Landed::CannotTell);
     })
@@ -257,13 +296,16 @@ async fn an_edit_by_someone_else_is_a_conflict_and_a_status_update_is_not() {
 async fn a_change_that_someone_altered_is_not_taken_back_over_their_head() {
     in_namespace(async |world: Arc<World>| {
         world.deploy("api", "shop/api:1", 1).await;
-        let change = world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 2}))).await;
+        let change =
+            world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 2}))).await;
         world.make(&change).await;
         world.merge(&world.deployment_path("api"), &json!({"spec": {"replicas": 4}})).await;
         let fault = world.plan_undo(&change).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Conflict);
         assert!(fault.message.contains("replicas: 2 -> 4"), "{fault:?}");
-        let Progress::Failed(why) = world.ended(&change).await else { panic!("another number was taken for done") };
+        let Progress::Failed(why) = world.ended(&change).await else {
+            panic!("another number was taken for done")
+        };
         assert!(why.contains("changed again by someone else"), "{why}");
     })
     .await;
@@ -276,7 +318,11 @@ async fn another_object_of_the_same_name_is_another_object() {
         let input = world.with_namespace(json!({"deployment": "api", "replicas": 2}));
         let change = world.plan("scale", &input).await;
         world.send("DELETE", &world.deployment_path("api"), "application/json", None).await;
-        world.until("the end of the deployment", async |world| world.get(&world.deployment_path("api")).await.is_none()).await;
+        world
+            .until("the end of the deployment", async |world| {
+                world.get(&world.deployment_path("api")).await.is_none()
+            })
+            .await;
         world.deploy("api", "shop/api:1", 1).await;
         let action = world.action("scale");
         assert_eq!(action.apply(&cx(), &change).await.unwrap_err().kind, FaultKind::Conflict);

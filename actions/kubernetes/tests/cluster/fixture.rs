@@ -41,7 +41,8 @@ pub struct World {
 pub async fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) -> F) {
     let Some(path) = kubeconfig(ADMIN) else { return };
     let kubeconfig = Kubeconfig::read_from(&path).unwrap();
-    let settings = KubeConfig::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let settings =
+        KubeConfig::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     let config = Config { kubeconfig: Some(path), ..Config::default() };
     let world = Arc::new(World {
         namespace: format!("runbook-{}", uuid::Uuid::now_v7().simple()),
@@ -51,10 +52,14 @@ pub async fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Arc<World>) 
     });
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
     world.post("/api/v1/namespaces", &namespace).await;
-    world.until("the service account", async |world| {
-        world.get(&format!("/api/v1/namespaces/{}/serviceaccounts/default", world.namespace)).await.is_some()
-    })
-    .await;
+    world
+        .until("the service account", async |world| {
+            world
+                .get(&format!("/api/v1/namespaces/{}/serviceaccounts/default", world.namespace))
+                .await
+                .is_some()
+        })
+        .await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     world.send("DELETE", &format!("/api/v1/namespaces/{}", world.namespace), "application/json", None).await;
     if let Err(panic) = outcome {
@@ -214,7 +219,12 @@ pub fn action_of(config: &Config, access: &Arc<Access>, name: &str) -> Arc<dyn A
 }
 
 pub fn cx() -> Cx {
-    Cx { timeout: Duration::from_secs(20), idempotency_key: "key".to_owned(), now: Timestamp::now(), speed: 1 }
+    Cx {
+        timeout: Duration::from_secs(20),
+        idempotency_key: "key".to_owned(),
+        now: Timestamp::now(),
+        speed: 1,
+    }
 }
 
 pub fn plan_cx() -> PlanCx {

@@ -30,7 +30,11 @@ fn every_field_is_described_and_no_output_is_open() {
         assert!(!spec.has_open_outputs(), "{}", spec.name);
         for (side, schema) in [("input", &spec.input), ("output", &spec.output)] {
             for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
-                assert!(schema.get("description").is_some(), "{}: {side} {field} is not described", spec.name);
+                assert!(
+                    schema.get("description").is_some(),
+                    "{}: {side} {field} is not described",
+                    spec.name
+                );
             }
         }
     }
@@ -38,7 +42,8 @@ fn every_field_is_described_and_no_output_is_open() {
 
 #[tokio::test]
 async fn every_example_is_understood_and_an_unreachable_cluster_is_not_a_crash() {
-    let config = Config { inline: Some(NOWHERE.to_owned()), files: Some(std::env::temp_dir()), ..Config::default() };
+    let config =
+        Config { inline: Some(NOWHERE.to_owned()), files: Some(std::env::temp_dir()), ..Config::default() };
     for action in actions(&config, &Access::new(Mode::ReadOnly)) {
         let spec = action.spec();
         if spec.name == "kubernetes.apply" {

@@ -1,0 +1,94 @@
+//! The newest state of a run that this process has seen, and the hash that the next event chains
+//! to.
+
+use runbook_core::{
+    Timestamp,
+    event::{Actor, Event, Record, RunId},
+    run::{Input, Run},
+};
+use runbook_journal::{Batch, Journal};
+
+use crate::EngineError;
+
+#[derive(Debug)]
+pub(crate) struct Tip {
+    pub run: Run,
+    hash: String,
+}
+
+impl Tip {
+    pub async fn load(journal: &dyn Journal, id: RunId) -> Result<Self, EngineError> {
+        let records = journal.read(id, 0).await?;
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Err(EngineError::UnknownRun(id));
+        };
+        let mut run = Run::begin(id, &first.open()?)?;
+        for record in records.iter().skip(1) {
+            run.apply(&record.open()?)?;
+        }
+        Ok(Self { run, hash: last.hash.clone() })
+    }
+
+    /// Takes in what others have appended since.
+    pub async fn catch_up(&mut self, journal: &dyn Journal) -> Result<Vec<Event>, EngineError> {
+        let records = journal.read(self.run.id, self.run.seq).await?;
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            let event = record.open()?;
+            self.run.apply(&event)?;
+            self.hash = record.hash;
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// Decides what follows from an input. Nothing of it is part of the state before `accept`.
+    pub fn decide(
+        &self,
+        input: Input,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Decided>, EngineError> {
+        let events = self.run.decide(input, actor, now)?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let mut next = self.run.clone();
+        let mut records = Vec::with_capacity(events.len());
+        let mut hash = self.hash.clone();
+        for event in &events {
+            let record =
+                Record::seal(event, &hash).map_err(|error| EngineError::Defect(error.to_string()))?;
+            hash.clone_from(&record.hash);
+            records.push(record);
+            next.apply(event)?;
+        }
+        let batch = Batch { run: self.run.id, after: self.run.seq, records, summary: next.summary() };
+        Ok(Some(Decided { events, batch, next: Self { run: next, hash } }))
+    }
+
+    /// Decides what follows from an input and journals it; only then is it part of the state.
+    /// `Moved` where someone else has appended first: catch up and decide again.
+    pub async fn decide_and_append(
+        &mut self,
+        journal: &dyn Journal,
+        input: Input,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        if let Some(decided) = self.decide(input, actor, now)? {
+            journal.append(decided.batch).await?;
+            *self = decided.next;
+        }
+        Ok(())
+    }
+}
+
+/// What follows from an input, ready to be journaled.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub events: Vec<Event>,
+    pub batch: Batch,
+    /// The tip once the batch is journaled.
+    pub next: Tip,
+}

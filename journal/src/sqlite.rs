@@ -1,0 +1,188 @@
+//! A journal in one SQLite file, which several processes may use at once.
+//!
+//! One thread owns the writing connection and commits what is waiting as one group (`writer`,
+//! `group`); reads have connections of their own (`reader`); a claim is a lock on a file (`claim`);
+//! what other processes append is noticed by asking SQLite now and then (`watch`).
+
+mod claim;
+mod column;
+mod connect;
+mod fault;
+mod group;
+mod place;
+mod reader;
+mod watch;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use runbook_core::{
+    Timestamp,
+    event::{Record, RunId},
+};
+
+use self::{
+    fault::Fault,
+    place::Place,
+    reader::Reader,
+    watch::Watch,
+    writer::{Asked, Writer},
+};
+use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::Bell};
+
+/// A journal in one SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    place: Place,
+    /// None where the database may only be read.
+    writer: Option<Arc<Writer>>,
+    reader: Reader,
+    watch: Watch,
+    durability: String,
+}
+
+impl Sqlite {
+    /// Opens a database, and creates it where there is none: for the owner's eyes only, with the
+    /// folders above it. One that this user cannot write is opened all the same, for reading:
+    /// whoever is on call can look at what ran.
+    ///
+    /// # Errors
+    /// `Newer` for one of a newer version, which stays as it is; `ReadOnly` and `Full` where it
+    /// cannot be created; `Unusable` where it is not a journal.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        let place = absolute(path)?;
+        blocking(&place.clone(), move || {
+            place.create().map_err(|error| Fault::of_io(&error).at(&place))?;
+            if place.writable() { Self::open_writable(place) } else { Self::open_readable(place) }
+        })
+        .await
+    }
+
+    /// Opens a database that is there for reading alone: nothing is created or changed, not even
+    /// beside it.
+    ///
+    /// # Errors
+    /// As `open`, and `Unusable` where there is no such file.
+    pub async fn open_read_only(path: &Path) -> Result<Self, JournalError> {
+        let place = absolute(path)?;
+        blocking(&place.clone(), move || Self::open_readable(place)).await
+    }
+
+    fn open_writable(place: Place) -> Result<Self, JournalError> {
+        let (conn, durability) = connect::open(&place)?;
+        let bell = Arc::new(Bell::default());
+        let writer = place
+            .identity()
+            .and_then(|identity| Writer::start(place.clone(), conn, identity, Arc::clone(&bell)))
+            .map_err(|error| Fault::of_io(&error).at(&place))?;
+        let writer = Arc::new(writer);
+        Ok(Self {
+            writer: Some(Arc::clone(&writer)),
+            reader: Reader::new(place.clone(), true),
+            watch: Watch::over_writer(writer, bell),
+            place,
+            durability,
+        })
+    }
+
+    fn open_readable(place: Place) -> Result<Self, JournalError> {
+        place.identity().map_err(|error| Fault::of_io(&error).at(&place))?;
+        let conn = connect::untouched(&place).map_err(|error| Fault::of(&error, &place).at(&place))?;
+        connect::expect_schema(&conn, &place)?;
+        Ok(Self {
+            writer: None,
+            reader: Reader::new(place.clone(), false),
+            watch: Watch::over_files(place.clone(), Arc::default()),
+            place,
+            durability: "sqlite, read-only".to_owned(),
+        })
+    }
+
+    /// Waits until what was asked for is done, and closes the files, which puts all entries into the
+    /// main one. Whatever is asked afterwards fails. A process that ends without this loses nothing.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
+    }
+
+    async fn ask(&self, asked: Asked) -> Result<u64, JournalError> {
+        match &self.writer {
+            Some(writer) => writer.ask(asked).await,
+            None => Err(Fault::ReadOnly.at(&self.place)),
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Sqlite {
+    async fn append(&self, batch: Batch) -> Result<(), JournalError> {
+        let asked = Asked::append(batch)?;
+        self.ask(asked).await.map(|_| ())
+    }
+
+    async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
+        self.reader.records(run, after).await
+    }
+
+    async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
+        self.reader.head(run).await
+    }
+
+    async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {
+        self.reader.runs(query).await
+    }
+
+    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
+        Ok(self.watch.changed(run, after, since).await)
+    }
+
+    async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {
+        if self.writer.is_none() {
+            return Err(Fault::ReadOnly.at(&self.place));
+        }
+        let (folder, name) = (self.place.beside(".claims"), run.to_string());
+        let place = self.place.clone();
+        let take = move || claim::take(&folder, &name).map_err(|error| Fault::of_io(&error).at(&place));
+        match blocking(&self.place, take).await? {
+            Some(claimed) => Ok(Claim::new(run, Arc::new(claimed))),
+            None => Err(JournalError::Claimed { run }),
+        }
+    }
+
+    async fn lock(
+        &self,
+        target: &str,
+        run: RunId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, JournalError> {
+        self.ask(Asked::Lock { target: target.to_owned(), run, now, until }).await
+    }
+
+    async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
+        self.ask(Asked::Unlock { target: Some(target.to_owned()), run }).await.map(|_| ())
+    }
+
+    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError> {
+        self.ask(Asked::Unlock { target: None, run }).await.map(|_| ())
+    }
+
+    fn durability(&self) -> String {
+        self.durability.clone()
+    }
+}
+
+fn absolute(path: &Path) -> Result<Place, JournalError> {
+    Place::new(path).map_err(|error| JournalError::Unusable { path: path.to_owned(), why: error.to_string() })
+}
+
+/// Does something that may wait for the disk where it holds up no task.
+async fn blocking<T: Send + 'static>(
+    place: &Place,
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::closed().at(place)))
+}

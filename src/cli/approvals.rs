@@ -1,0 +1,224 @@
+//! `runbook approvals`: list what people are asked.
+
+use runbook_core::{
+    Timestamp, report,
+    run::{About, Asking, Gated, Node, Question, Run},
+    secret,
+    timeline::crowd,
+};
+use runbook_engine::Engine;
+use runbook_journal::RunQuery;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        App, moment,
+        paint::{Paint, Tone, of_effect, one_line},
+        reading, run_id,
+        runs::environment,
+        show::to_answer,
+    },
+    exit::{CliError, Exit},
+};
+
+/// List what is open: gates, choices, manual steps, questions in doubt.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runbook approvals           everywhere
+  runbook approvals -v        with the changes that would be made
+  runbook approvals latest    of one run")]
+pub struct Args {
+    /// Only those of a run: its id, the beginning of its id, or `latest`
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let engine = reading::engine(app).await?;
+    let runs = match &args.run {
+        Some(text) => vec![engine.load(run_id::resolve(&engine, text).await?).await?],
+        None => open_runs(&engine, app).await?,
+    };
+    let open = || {
+        runs.iter().flat_map(|run| run.questions().map(move |(node, question)| Open { run, node, question }))
+    };
+    if app.is_json() {
+        let documents: Value = open().map(|open| open.document()).collect();
+        app.print(&format!("{documents:#}\n"));
+        return Ok(Exit::Success);
+    }
+    if open().next().is_none() {
+        app.say("nothing is open: nobody is asked anything");
+        return Ok(Exit::Success);
+    }
+    let (now, paint) = (Timestamp::now(), Paint::stdout(app));
+    let told: Vec<String> = open().map(|open| open.text(now, paint, app.global.verbose > 0)).collect();
+    app.print(&told.join("\n"));
+    Ok(Exit::Success)
+}
+
+/// The runs that have not ended, oldest first, as far as the journal lists them.
+async fn open_runs(engine: &Engine, app: &App) -> Result<Vec<Run>, CliError> {
+    let mut runs = Vec::new();
+    for status in ["waiting", "running"] {
+        let environment = app.global.env.clone();
+        let query =
+            RunQuery { status: Some(status.to_owned()), environment, limit: 1000, ..RunQuery::default() };
+        for head in engine.runs(&query).await? {
+            runs.push(engine.load(head.run).await?);
+        }
+    }
+    runs.sort_by_key(|run: &Run| run.id);
+    Ok(runs)
+}
+
+/// One open question.
+#[derive(Debug)]
+struct Open<'a> {
+    run: &'a Run,
+    node: &'a Node,
+    question: Question<'a>,
+}
+
+impl Open<'_> {
+    fn kind(&self) -> &'static str {
+        match &self.question {
+            Question::Approval(_) => "approval",
+            Question::Answer(asking) => match asking.about {
+                About::Choice => "choice",
+                About::Manual => "manual",
+                About::Doubt => "doubt",
+                About::Conflict => "conflict",
+            },
+        }
+    }
+
+    fn prompt(&self) -> &str {
+        match &self.question {
+            Question::Approval(Gated { gate, .. }) => &gate.prompt,
+            Question::Answer(Asking { prompt, .. }) => prompt,
+        }
+    }
+
+    fn from(&self) -> &[String] {
+        match &self.question {
+            Question::Approval(Gated { gate, .. }) => &gate.from,
+            Question::Answer(Asking { from, .. }) => from,
+        }
+    }
+
+    /// The options that a person may choose among.
+    fn options(&self) -> Vec<&str> {
+        let is_choice = self.kind() == "choice";
+        let options = self.node.step().options.as_deref().filter(|_| is_choice);
+        options.into_iter().flatten().map(|option| option.id.as_str()).collect()
+    }
+
+    fn document(&self) -> Value {
+        let (run, node) = (self.run, self.node);
+        let gate = match &self.question {
+            Question::Approval(gated) => json!({
+                "count": gated.gate.count,
+                "granted": gated.granted.iter().map(|actor| &actor.name).collect::<Vec<_>>(),
+                "deadline": gated.gate.deadline,
+                "escalate_to": gated.gate.escalate_to,
+                "digest": gated.gate.digest,
+            }),
+            Question::Answer(_) => Value::Null,
+        };
+        let change = node.change.as_ref().map(|change| {
+            json!({ "summary": change.summary, "target": change.target.name, "diff": report::diff(change) })
+        });
+        secret::mask(&json!({
+            "run": run.id,
+            "runbook": run.created.runbook.name,
+            "environment": run.created.environment,
+            "simulated": run.created.simulated.is_some(),
+            "requested_by": run.requested_by.name,
+            "incident": run.created.incident,
+            "step": node.path,
+            "kind": self.kind(),
+            "prompt": self.prompt(),
+            "from": self.from(),
+            "options": self.options(),
+            "approval": gate,
+            "effect": node.effect(),
+            "risk": node.step().risk,
+            "eta": node.step().eta,
+            "change": change,
+            "warnings": node.warnings,
+        }))
+    }
+
+    fn text(&self, now: Timestamp, paint: Paint, whole: bool) -> String {
+        let run = self.run;
+        let place = environment(&run.created.environment, run.created.simulated.is_some());
+        let mut out = format!(
+            "{}  {} in {place}, started {} by {}\n",
+            paint.heading(run.id),
+            run.created.runbook.name,
+            moment::ago(run.started_at, now),
+            run.requested_by.name,
+        );
+        let head = format!("{}  {}: {}", self.node.path, self.kind(), one_line(self.prompt()));
+        out.push_str(&format!("  {}\n", paint.tone(Tone::Attention, head)));
+        for (label, words) in self.facts(now, paint) {
+            out.push_str(&format!("    {}  {words}\n", paint.faint(format!("{label:<8}"))));
+        }
+        if let (true, Some(change)) = (whole, &self.node.change) {
+            let diff = report::diff(change);
+            let diff = if paint.is_on() { report::paint(&diff) } else { diff };
+            out.extend(diff.lines().map(|line| format!("    {line}\n")));
+        }
+        secret::mask_text(&out)
+    }
+
+    fn facts(&self, now: Timestamp, paint: Paint) -> Vec<(&'static str, String)> {
+        let node = self.node;
+        let mut facts = Vec::new();
+        match &self.question {
+            Question::Approval(gated) => {
+                let who = crowd(gated.gate.count, self.from());
+                facts.push(("who", format!("{who} ({} so far)", gated.granted.len())));
+                facts.extend(deadline(gated, now).map(|words| ("until", words)));
+            }
+            Question::Answer(_) => facts.push(("who", crowd(1, self.from()))),
+        }
+        let options = self.options();
+        if !options.is_empty() {
+            facts.push(("options", options.join(", ")));
+        }
+        if let Some(change) = &node.change {
+            facts.push(("change", format!("{} on {}", one_line(&change.summary), change.target)));
+        }
+        let risk = self.risk(paint);
+        if !risk.is_empty() {
+            facts.push(("risk", risk));
+        }
+        facts.extend(node.warnings.iter().map(|warning| ("warning", one_line(warning))));
+        facts.push(("answer", to_answer(self.run, &node.path, &self.question)));
+        facts
+    }
+
+    /// `medium, destructive, about 5m`.
+    fn risk(&self, paint: Paint) -> String {
+        let step = self.node.step();
+        let effect = self.node.effect().map(|effect| effect.to_string());
+        let words = [
+            step.risk.map(|risk| format!("{risk:?}").to_lowercase()),
+            effect.map(|effect| paint.tone(of_effect(&effect), &effect)),
+            step.eta.map(|eta| format!("about {eta}")),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// When the time to answer is over, and what comes then.
+fn deadline(gated: &Gated, now: Timestamp) -> Option<String> {
+    let deadline = gated.gate.deadline?;
+    let then = match gated.gate.escalate_to.as_slice() {
+        names if !names.is_empty() && !gated.escalated => format!("then {} is asked too", names.join(", ")),
+        _ => "then it is a no".to_owned(),
+    };
+    Some(format!("{} ({}), {then}", moment::ahead(deadline, now), deadline.strftime("%H:%M:%S UTC")))
+}

@@ -1,0 +1,47 @@
+//! `runbook cancel`: cancel a run.
+
+use runbook_contract::Mode;
+use runbook_core::run::Input;
+
+use crate::{
+    cli::{App, again, ending, ending::Purpose, live, said::Speaker},
+    config::Config,
+    exit::{CliError, Exit},
+    wire,
+};
+
+/// Cancel a run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runbook cancel latest --reason 'it was the load balancer'
+  runbook cancel run_01k9f3 --undo
+
+What is being applied is brought to its end first; the steps under `finally` run. With --undo the
+changes are taken back, whatever the runbook says under `on_cancel`.")]
+pub struct Args {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Take its changes back
+    #[arg(long)]
+    undo: bool,
+    /// Why, for the timeline
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let speaker = Speaker::of(app, &args.run).await?;
+    let id = speaker.run.id;
+    let input = Input::Cancel { undo: args.undo, reason: args.reason };
+    if speaker.run.ended.is_some() || speaker.engine.is_driven(id).await? {
+        return speaker.say(app, None, input, "cancelled").await;
+    }
+    // Nobody is there to bring it to its end, so that is done here.
+    let config = Config::load(&app.global)?;
+    let wired = again::environment(app, &config, &speaker.run, Mode::ReadWrite).await?;
+    let engine = wired.engine(wire::journal(&config, false).await?);
+    engine.say(id, &speaker.me, input).await?;
+    let watched = live::drive(app, &engine, id, &speaker.me, live::Mode::Attended).await?;
+    Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Cancel))
+}

@@ -1,0 +1,40 @@
+//! `runbook reject`: reject what a run asks.
+
+use runbook_core::run::Input;
+
+use crate::{
+    cli::{
+        App,
+        paint::Paint,
+        said::{Speaker, Wanted},
+    },
+    exit::{CliError, Exit},
+};
+
+/// Reject what a run asks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runbook reject latest --comment 'not during the sale'
+  runbook reject run_01k9f3 mitigate.rollback
+
+A rejected option of a ladder makes way for the next one; any other step fails, and the run goes on as
+the runbook says.")]
+pub struct Args {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The step; the only one that asks, where it is left out
+    #[arg(value_name = "STEP")]
+    step: Option<String>,
+    /// Why, for the timeline
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let speaker = Speaker::of(app, &args.run).await?;
+    let (node, question) = speaker.question(args.step.as_deref(), Wanted::Approval)?;
+    app.say(&format!("{}\n", speaker.describe(node, &question, Paint::new(app.terminal.colour && app.terminal.stderr))));
+    let input = Input::Reject { step: node.path.clone(), comment: args.comment };
+    speaker.say(app, Some(node.path.as_str()), input, "rejected").await
+}

@@ -1,0 +1,104 @@
+//! `runbook run`: run a runbook, for real or dry.
+
+use std::path::PathBuf;
+
+use runbook_contract::Mode as Hand;
+use runbook_core::{Timestamp, event::Hands};
+
+use crate::{
+    cli::{
+        App, ending,
+        ending::Purpose,
+        live,
+        start::{self, Request},
+    },
+    config::Config,
+    exit::{CliError, Exit},
+    library::Library,
+    person,
+    plan_file::PlanFile,
+    wire::{self, Wired},
+};
+
+/// Run a runbook, for real or dry.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runbook run high-latency --dry-run
+  runbook run high-latency -i service=api -i replicas=12 --reason 'p95 at 8 s since 14:02'
+  runbook run high-latency --detach --output json
+  runbook run high-latency --dry-run --plan-out plan.json && runbook apply plan.json
+
+Exit codes: 0 succeeded or dry-run complete, 1 failed, 2 invalid, 3 waiting for people,
+4 failed and undone, 5 stuck, 6 stale plan, 7 not permitted, 130 cancelled.")]
+pub struct Args {
+    /// The runbook
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// An input of the runbook; may be repeated
+    #[arg(short = 'i', long = "input", value_name = "KEY=VALUE")]
+    inputs: Vec<String>,
+    /// A YAML or JSON file of inputs; -i goes before it
+    #[arg(long = "inputs", value_name = "FILE")]
+    inputs_file: Option<PathBuf>,
+    /// Foresee what it would do, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep the plan of a dry-run, for `runbook apply`
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    plan_out: Option<PathBuf>,
+    /// The incident that it belongs to
+    #[arg(long, value_name = "ID")]
+    incident: Option<String>,
+    /// Why, for the timeline
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Return where it waits for people, with code 3
+    #[arg(long, conflicts_with = "dry_run")]
+    detach: bool,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let config = Config::load(&app.global)?;
+    let environment = app.global.env.as_deref();
+    let request = request(&args, &config, environment)?;
+    let hand = if args.dry_run { Hand::ReadOnly } else { Hand::ReadWrite };
+    let wired = wire::environment(&config, environment, hand).await?;
+    if args.dry_run {
+        let foreseen = foresee(app, &wired, &request).await?;
+        if let (Some(path), false) = (&args.plan_out, foreseen.left) {
+            PlanFile::of(&foreseen.run).write(path)?;
+            app.say(&format!("kept: run exactly this with `runbook apply {}`", path.display()));
+        }
+        return Ok(ending::tell(app, &foreseen, wired.access.writes_sent(), Purpose::Run));
+    }
+    let engine = wired.engine(wire::journal(&config, false).await?);
+    let me = person::at_the_terminal();
+    let run = engine.start(request.created(&wired, Hands::Live, None), me.clone()).await?;
+    let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
+    let watched = live::drive(app, &engine, run, &me, mode).await?;
+    Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
+}
+
+/// The runbook by its name, checked, with the inputs resolved.
+fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Request, CliError> {
+    config.environment(environment)?;
+    let library = Library::of(config, &wire::catalog(config, environment))?;
+    let runbook = library.checked(&args.name)?.clone();
+    let inputs = start::inputs(&runbook, &args.inputs, args.inputs_file.as_ref())?;
+    Ok(Request {
+        library: library.closure(&args.name),
+        runbook,
+        inputs,
+        reason: args.reason.clone(),
+        incident: args.incident.clone(),
+        planned_at: args.plan_out.as_ref().map(|_| Timestamp::now()),
+    })
+}
+
+/// A dry-run: over transports that cannot write, in a journal that nobody keeps.
+pub async fn foresee(app: &App, wired: &Wired, request: &Request) -> Result<live::Watched, CliError> {
+    let engine = wired.engine(wire::memory());
+    let me = person::at_the_terminal();
+    let run = engine.start(request.created(wired, Hands::DryRun, None), me.clone()).await?;
+    live::drive(app, &engine, run, &me, live::Mode::Foreseen).await
+}

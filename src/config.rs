@@ -1,0 +1,196 @@
+//! `runbook.yaml`, the environment and the flags, read once into one value.
+
+mod limits;
+mod meaning;
+mod paths;
+mod read;
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use runbook_contract::SecretSource;
+use runbook_core::{runbook::Source, suggest};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::exit::CliError;
+
+pub use self::{
+    limits::Limits,
+    read::{FILE, shown},
+};
+
+/// A project's configuration: where its runbooks and its journal are, which environments they may
+/// touch, who may say yes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// The folder of the runbooks.
+    #[serde(default = "playbooks")]
+    pub playbooks: PathBuf,
+    /// Where runs are kept: `sqlite:PATH`.
+    #[serde(default = "store")]
+    pub store: String,
+    /// The environment where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_environment: Option<String>,
+    pub environments: IndexMap<String, Environment>,
+    /// Where the values of secrets are, by name, for all environments.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<String, SecretSource>,
+    #[serde(default)]
+    pub people: People,
+    /// The severity matrix: the name of a preset, or one of one's own.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(with = "Option<SeverityMatrix>")]
+    pub severity: Value,
+    /// The doors through which alerts come, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub hooks: IndexMap<String, Hook>,
+    /// Where it was read from.
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// The folder that relative paths start from.
+    #[serde(skip)]
+    pub root: PathBuf,
+}
+
+/// One place that runbooks can act upon, and how far they may go there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// A built-in scenario: a simulated environment inside this process, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<String>,
+    /// How much faster than real time a simulated environment runs; 60 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub speed: Option<u32>,
+    #[cfg(feature = "kubernetes")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<runbook_kubernetes::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<runbook_web::prometheus::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<runbook_web::flags::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<runbook_web::http::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<runbook_web::slack::Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<runbook_command::Config>,
+    /// How many changes a run may make, and what each action may be asked for.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether the person who asked for a run may approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_self: Option<bool>,
+    /// What each effect needs at the least, whatever the runbook says.
+    #[serde(default)]
+    pub approvals: Floors,
+    /// Where the values of secrets are in this environment, before those of all.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<String, SecretSource>,
+}
+
+/// An account of AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// For emulators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+}
+
+/// The least approval by effect.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Floors {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<ApprovalFloor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<ApprovalFloor>,
+}
+
+/// The least approval for an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalFloor {
+    /// Groups or people, any of whom may approve; whom the runbook names, where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
+    /// How many distinct people.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10))]
+    pub count: u32,
+}
+
+/// Who there is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    /// Groups and the names of their members: on a terminal, names of the operating system.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub groups: IndexMap<String, Vec<String>>,
+}
+
+/// Alerts of one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub source: Source,
+    /// The token that the source sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretSource>,
+}
+
+/// The name of a preset, or a matrix.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SeverityMatrix {
+    Preset(String),
+    Matrix(IndexMap<String, Value>),
+}
+
+impl Config {
+    /// The environment of that name; else the default one; else the only one.
+    pub fn environment(&self, name: Option<&str>) -> Result<(&str, &Environment), CliError> {
+        let known = || self.environments.keys().map(String::as_str);
+        let name = match (name.or(self.default_environment.as_deref()), self.environments.len()) {
+            (Some(name), _) => name,
+            (None, 1) => known().next().unwrap_or_default(),
+            (None, _) => {
+                return Err(CliError::invalid("which environment? the configuration names no default")
+                    .hint(format!("name one with --env: {}", suggest::list(known()))));
+            }
+        };
+        let found = self.environments.get_key_value(name);
+        found.map(|(name, environment)| (name.as_str(), environment)).ok_or_else(|| {
+            let hint = match suggest::closest(name, known()) {
+                Some(meant) => format!("did you mean `{meant}`? known are {}", suggest::list(known())),
+                None => format!("{} has {}", self.file.display(), suggest::list(known())),
+            };
+            CliError::invalid(format!("there is no environment `{name}`")).hint(hint)
+        })
+    }
+}
+
+fn playbooks() -> PathBuf {
+    PathBuf::from("playbooks")
+}
+fn store() -> String {
+    "sqlite:.runbook/runbook.db".to_owned()
+}
+const fn one() -> u32 {
+    1
+}

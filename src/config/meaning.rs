@@ -1,0 +1,149 @@
+//! What the shape of the file cannot say: names that must exist, keys that exclude each other.
+
+use runbook_core::{
+    finding::{Code, Document, Finding},
+    parse::tree::Node,
+    suggest,
+};
+
+use super::{Config, Environment};
+
+/// Everything that is wrong with the meaning of a file whose shape is sound.
+pub(super) fn check(config: &Config, tree: &Node, document: &Document) -> Vec<Finding> {
+    let mut checker = Checker { config, document, findings: Vec::new() };
+    checker.file(tree);
+    checker.findings
+}
+
+struct Checker<'a> {
+    config: &'a Config,
+    document: &'a Document,
+    findings: Vec<Finding>,
+}
+
+impl Checker<'_> {
+    fn file(&mut self, tree: &Node) {
+        let names = || self.config.environments.keys().map(String::as_str);
+        if let Some(default) = &self.config.default_environment
+            && !self.config.environments.contains_key(default)
+        {
+            let hint = meant(default, names());
+            let finding = self.document.finding(
+                Code::UnknownWord,
+                tree.value_span("default_environment"),
+                format!("there is no environment `{default}`"),
+            );
+            self.findings.push(finding.hint(hint));
+        }
+        self.store(tree);
+        let environments = tree.get("environments");
+        for (name, environment) in &self.config.environments {
+            if let Some(node) = environments.and_then(|all| all.get(name)) {
+                self.environment(environment, node);
+            }
+        }
+    }
+
+    fn store(&mut self, tree: &Node) {
+        let store = self.config.store.as_str();
+        let hint = match store.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => return,
+            Some(("sqlite", _)) => "name a file: `sqlite:.runbook/runbook.db`",
+            Some(("postgres" | "postgresql", _)) => {
+                "this build keeps runs in SQLite only: `sqlite:.runbook/runbook.db`"
+            }
+            _ => "write it like `sqlite:.runbook/runbook.db`",
+        };
+        // The address of a database can hold a password.
+        let kind = store.split([':', '@']).next().unwrap_or_default();
+        let message = format!("`{kind}` is no store that this build can use");
+        let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), message);
+        self.findings.push(finding.hint(hint));
+    }
+
+    fn environment(&mut self, environment: &Environment, node: &Node) {
+        if let Some(scenario) = &environment.simulated {
+            self.simulated(scenario, environment, node);
+        } else if environment.speed.is_some() {
+            let message = "`speed` without `simulated`: real time cannot be made faster";
+            self.findings.push(self.document.finding(Code::MisplacedKey, node.key_span("speed"), message));
+        }
+        self.limits(environment, node);
+        self.floors(environment, node);
+    }
+
+    fn simulated(&mut self, scenario: &str, environment: &Environment, node: &Node) {
+        let scenarios = runbook_world::scenarios();
+        let names = || scenarios.iter().map(|scenario| scenario.name.as_str());
+        if !names().any(|name| name == scenario) {
+            let message = format!("there is no simulated scenario `{scenario}`");
+            let finding = self.document.finding(Code::UnknownWord, node.value_span("simulated"), message);
+            self.findings.push(finding.hint(meant(scenario, names())));
+        }
+        for key in real(environment) {
+            let message =
+                format!("`{key}` in a simulated environment: it touches nothing outside this process");
+            let finding = self.document.finding(Code::MisplacedKey, node.key_span(key), message);
+            self.findings.push(finding.hint("leave it out, or make it another environment"));
+        }
+    }
+
+    fn limits(&mut self, environment: &Environment, node: &Node) {
+        // The specs are only made where there is something to compare with them.
+        if environment.limits.actions.is_empty() {
+            return;
+        }
+        let specs = crate::wire::specs();
+        let Some(limits) = node.get("limits") else { return };
+        for action in environment.limits.actions.keys().filter(|action| !specs.contains_key(*action)) {
+            let message = format!("there is no action `{action}` to limit");
+            let finding = self.document.finding(Code::UnknownAction, limits.key_span(action), message);
+            self.findings.push(finding.hint(meant(action, specs.keys().map(String::as_str))));
+        }
+    }
+
+    fn floors(&mut self, environment: &Environment, node: &Node) {
+        let floors =
+            [("write", &environment.approvals.write), ("destructive", &environment.approvals.destructive)];
+        let groups = &self.config.people.groups;
+        let people: Vec<&str> = groups.values().flatten().map(String::as_str).collect();
+        let Some(approvals) = node.get("approvals") else { return };
+        for (effect, floor) in floors {
+            let unknown = floor
+                .iter()
+                .flat_map(|floor| &floor.from)
+                .filter(|name| !groups.contains_key(*name) && !people.contains(&name.as_str()));
+            for name in unknown {
+                let span = approvals.get(effect).map_or(0..0, |floor| floor.value_span("from"));
+                let message = format!("there is no group `{name}`");
+                let finding = self.document.finding(Code::UnknownGroup, span, message);
+                self.findings.push(finding.hint(meant(name, groups.keys().map(String::as_str))));
+            }
+        }
+    }
+}
+
+/// The keys of providers that an environment configures.
+fn real(environment: &Environment) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        #[cfg(feature = "kubernetes")]
+        ("kubernetes", environment.kubernetes.is_some()),
+        ("prometheus", environment.prometheus.is_some()),
+        ("aws", environment.aws.is_some()),
+        ("flags", environment.flags.is_some()),
+        ("http", environment.http.is_some()),
+        ("slack", environment.slack.is_some()),
+        ("command", environment.command.is_some()),
+    ];
+    keys.into_iter().filter(|(_, configured)| *configured).map(|(key, _)| key)
+}
+
+fn meant<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match suggest::closest(word, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => match suggest::list(known) {
+            list if list.is_empty() => "none are defined".to_owned(),
+            list => format!("known are {list}"),
+        },
+    }
+}

@@ -1,0 +1,228 @@
+//! The composition root: the only place that names stores and providers.
+
+mod secrets;
+mod simulated;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use runbook_contract::{Access, Mode, Registry};
+use runbook_core::{
+    Value,
+    check::Catalog,
+    event::{Floor, Policy},
+    spec::{ActionSpec, Effect},
+};
+use runbook_engine::{Engine, NoSecrets, Secrets, Setup, System};
+use runbook_journal::{Journal, Memory, Sqlite};
+use runbook_world::World;
+
+use crate::{
+    config::{ApprovalFloor, Config, Environment, Floors},
+    exit::CliError,
+    person,
+};
+
+/// What all actions say of themselves, configured or not. Nothing is read or sent.
+pub fn specs() -> BTreeMap<String, ActionSpec> {
+    let mut specs = runbook_web::specs();
+    specs.extend(runbook_command::specs());
+    #[cfg(feature = "kubernetes")]
+    specs.extend(runbook_kubernetes::specs());
+    specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect()
+}
+
+/// What the checker compares runbooks with: all actions, the people and secrets of the configuration,
+/// and what the policy of an environment asks of approvals.
+pub fn catalog(config: &Config, environment: Option<&str>) -> Catalog {
+    let groups = config.people.groups.iter().map(|(name, members)| (name.clone(), members.clone()));
+    let in_environments = config.environments.values().flat_map(|environment| environment.secrets.keys());
+    let simulated = config.environments.values().any(|environment| environment.simulated.is_some());
+    let given = simulated.then(|| secrets::FLAGS_TOKEN.to_owned());
+    let floors = config.environment(environment).map(|(_, environment)| &environment.approvals).ok();
+    Catalog {
+        specs: specs(),
+        groups: (!config.people.groups.is_empty()).then(|| groups.collect()),
+        secrets: Some(config.secrets.keys().chain(in_environments).cloned().chain(given).collect()),
+        floors: floors.into_iter().flat_map(catalog_floors).collect(),
+    }
+}
+
+fn catalog_floors(floors: &Floors) -> Vec<runbook_core::check::Floor> {
+    let floor = |effect, asked: &ApprovalFloor| runbook_core::check::Floor {
+        effect,
+        action: None,
+        count: asked.count,
+        from: asked.from.clone(),
+    };
+    let write = floors.write.as_ref().map(|asked| floor(Effect::Write, asked));
+    let destructive = floors.destructive.as_ref().map(|asked| floor(Effect::Destructive, asked));
+    write.into_iter().chain(destructive).collect()
+}
+
+/// An environment, ready to be acted upon.
+#[derive(Debug)]
+pub struct Wired {
+    pub name: String,
+    /// The scenario, where it is a simulated one.
+    pub simulated: Option<String>,
+    /// How much faster than real time it runs.
+    pub speed: u32,
+    pub policy: Policy,
+    /// Counts what is sent, and stops what may not be.
+    pub access: Arc<Access>,
+    registry: Registry,
+    secrets: Arc<dyn Secrets>,
+    limits: BTreeMap<String, Value>,
+    /// Lives as long as the environment is used.
+    #[expect(dead_code, reason = "held for its Drop, never read")]
+    world: Option<World>,
+}
+
+impl Wired {
+    /// The engine of this environment over a journal.
+    pub fn engine(&self, journal: Arc<dyn Journal>) -> Engine {
+        Engine::new(Setup {
+            journal,
+            registry: self.registry.clone(),
+            secrets: self.secrets.clone(),
+            limits: self.limits.clone(),
+            clock: Arc::new(System),
+            owner: person::this_process(),
+        })
+    }
+    /// Whether a secret can be read, and if not, why.
+    pub fn secret(&self, name: &str) -> Result<(), String> {
+        self.secrets.value(name).map(drop)
+    }
+    /// The actions that this environment offers.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+/// Wires an environment: its providers over a transport that may write or not, its limits and its
+/// policy. A simulated one is started inside this process; nothing else is reached before the first
+/// step asks for it.
+pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Result<Wired, CliError> {
+    let (name, environment) = config.environment(name)?;
+    let access = Access::new(mode);
+    let (world, settings) = match &environment.simulated {
+        Some(scenario) => {
+            let world = simulated::start(config, environment, scenario).await?;
+            let settings = simulated::environment(&world, environment)?;
+            (Some(world), settings)
+        }
+        None => (None, environment.clone()),
+    };
+    let secrets: Arc<dyn Secrets> = match &world {
+        Some(world) => Arc::new(secrets::Defined::simulated(config, environment, world.flags_token())),
+        None => Arc::new(secrets::Defined::of(config, environment)),
+    };
+    Ok(Wired {
+        name: name.to_owned(),
+        simulated: environment.simulated.clone(),
+        speed: world.as_ref().map_or(1, World::speed),
+        policy: policy(config, environment),
+        registry: registry(config, &settings, &access),
+        access,
+        secrets,
+        limits: environment
+            .limits
+            .actions
+            .iter()
+            .map(|(name, limits)| (name.clone(), limits.clone()))
+            .collect(),
+        world,
+    })
+}
+
+/// An engine that reads runs and records what people say. It has no actions: whoever drives the run
+/// has them.
+pub async fn records(config: &Config, read_only: bool) -> Result<Engine, CliError> {
+    Ok(Engine::new(Setup {
+        journal: journal(config, read_only).await?,
+        registry: Registry::default(),
+        secrets: Arc::new(NoSecrets),
+        limits: BTreeMap::new(),
+        clock: Arc::new(System),
+        owner: person::this_process(),
+    }))
+}
+
+/// The journal that the configuration names. To read only, none is made where there is none.
+pub async fn journal(config: &Config, read_only: bool) -> Result<Arc<dyn Journal>, CliError> {
+    let path = store_path(config)?;
+    if read_only && !path.exists() {
+        return Ok(memory());
+    }
+    Ok(Arc::new(Sqlite::open(&path).await?))
+}
+
+/// A journal that goes with the process: for dry-runs, whose events nobody needs tomorrow.
+pub fn memory() -> Arc<dyn Journal> {
+    Arc::new(Memory::new())
+}
+
+/// Where a simulated environment keeps its state: beside the store, so that another shell, a run
+/// that is resumed and an undo the next day meet the same world.
+pub fn world_folder(config: &Config) -> Result<PathBuf, CliError> {
+    let store = store_path(config)?;
+    Ok(store.parent().unwrap_or(Path::new(".")).join("world"))
+}
+
+fn store_path(config: &Config) -> Result<PathBuf, CliError> {
+    let path = config.store.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+    path.map(PathBuf::from).ok_or_else(|| {
+        CliError::invalid("the store of the configuration is none that this build can use")
+            .hint("write `store: sqlite:.runbook/runbook.db`")
+    })
+}
+
+fn registry(config: &Config, environment: &Environment, access: &Arc<Access>) -> Registry {
+    let mut registry = Registry::default();
+    #[cfg(feature = "kubernetes")]
+    if let Some(kubernetes) = &environment.kubernetes {
+        let files = kubernetes.files.clone().or_else(|| Some(config.playbooks.clone()));
+        let kubernetes = runbook_kubernetes::Config { files, ..kubernetes.clone() };
+        registry = registry.with(runbook_kubernetes::actions(&kubernetes, access));
+    }
+    #[cfg(not(feature = "kubernetes"))]
+    let _ = config;
+    if let Some(prometheus) = &environment.prometheus {
+        registry = registry.with(runbook_web::prometheus::actions(prometheus, access));
+    }
+    if let Some(http) = &environment.http {
+        registry = registry.with(runbook_web::http::actions(http, access));
+    }
+    if let Some(flags) = &environment.flags {
+        registry = registry.with(runbook_web::flags::actions(flags, access));
+    }
+    if let Some(slack) = &environment.slack {
+        registry = registry.with(runbook_web::slack::actions(slack, access));
+    }
+    if let Some(command) = &environment.command {
+        registry = registry.with(runbook_command::actions(command, access));
+    }
+    registry
+}
+
+/// Who may do what. With the embedded store, the person at the terminal may approve their own run
+/// unless the environment says otherwise; in a simulated environment they belong to every group.
+fn policy(config: &Config, environment: &Environment) -> Policy {
+    let floor = |floor: &ApprovalFloor| Floor { from: floor.from.clone(), count: floor.count };
+    let floors = [
+        (Effect::Write, environment.approvals.write.as_ref()),
+        (Effect::Destructive, environment.approvals.destructive.as_ref()),
+    ];
+    Policy {
+        groups: config.people.groups.iter().map(|(name, members)| (name.clone(), members.clone())).collect(),
+        allow_self: environment.allow_self.unwrap_or(true),
+        everyone: environment.simulated.is_some(),
+        max_mutations: environment.limits.max_mutations,
+        floors: floors.into_iter().filter_map(|(effect, asked)| Some((effect, floor(asked?)))).collect(),
+    }
+}
