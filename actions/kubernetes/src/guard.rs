@@ -77,7 +77,12 @@ const CONNECTING: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
 /// unless it runs a command that the environment lists as read-only; asking about one's own rights
 /// is a read; what the server promises not to persist (`dryRun=All`) is a read, except a DELETE with
 /// a body, for which the server looks into the body alone; else the method decides.
-pub(crate) fn intent(method: &Method, uri: &http::Uri, has_body: bool, read_only_exec: &[Vec<String>]) -> Intent {
+pub(crate) fn intent(
+    method: &Method,
+    uri: &http::Uri,
+    has_body: bool,
+    read_only_exec: &[Vec<String>],
+) -> Intent {
     let query = uri.query().unwrap_or_default();
     if let Some(subresource) = connecting(uri.path()) {
         let harmless = subresource == "exec" && is_read_only(&values_of(query, "command"), read_only_exec);

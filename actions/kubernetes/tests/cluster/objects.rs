@@ -35,10 +35,16 @@ async fn lives(world: &World, name: &str, input: &Value, path: &str) {
     assert_eq!(action.landed(&change, &seen), Landed::Yes);
     assert!(matches!(action.plan(&plan_cx(), input, &seen).unwrap(), Planned::Already { .. }));
 
-    let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else { panic!("nothing to take back") };
+    let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else {
+        panic!("nothing to take back")
+    };
     let (made, sent) = (world.get(path).await, world.access.writes_sent());
     action.validate(&cx(), &undo).await.unwrap();
-    assert_eq!((world.get(path).await, world.access.writes_sent()), (made, sent), "asking about the undo did it");
+    assert_eq!(
+        (world.get(path).await, world.access.writes_sent()),
+        (made, sent),
+        "asking about the undo did it"
+    );
     world.make(&undo).await;
     assert_eq!(content(world.get(path).await), content(image), "not as it was before");
     assert!(matches!(world.plan_undo(&change).await.unwrap(), Planned::Already { .. }));
@@ -67,10 +73,18 @@ async fn patching_in_all_three_ways() {
             let input = json!({"kind": kind, "name": "limits", "type": way, "patch": patch});
             lives(&world, "patch", &world.with_namespace(input), &path).await;
         }
-        let change = world.plan("patch", &world.with_namespace(json!({
-            "kind": "ConfigMap", "name": "limits", "patch": {"data": {"rps": "10"}}}))).await;
+        let change = world
+            .plan(
+                "patch",
+                &world.with_namespace(json!({
+            "kind": "ConfigMap", "name": "limits", "patch": {"data": {"rps": "10"}}})),
+            )
+            .await;
         assert_eq!(change.effect, Effect::Destructive);
-        assert_eq!((&change.before, &change.after), (&json!({"data": {"rps": "100"}}), &json!({"data": {"rps": "10"}})));
+        assert_eq!(
+            (&change.before, &change.after),
+            (&json!({"data": {"rps": "100"}}), &json!({"data": {"rps": "10"}}))
+        );
         assert_eq!(change.summary, "configmap limits: data.rps: 100 -> 10");
         assert_eq!(change.target.name, format!("kubernetes:{}/configmap/limits", world.namespace));
     })
@@ -107,7 +121,9 @@ async fn applying_makes_and_alters_and_undo_deletes_and_restores() {
         assert_eq!((&change.before, change.effect), (&Value::Null, Effect::Write));
         let made = world.make(&change).await;
         assert_eq!((&made["exists"], &made["created"]), (&json!(true), &json!(true)));
-        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else { panic!("nothing to take back") };
+        let Planned::Change(undo) = world.plan_undo(&change).await.unwrap() else {
+            panic!("nothing to take back")
+        };
         assert_eq!((undo.request.method.as_str(), undo.effect), ("DELETE", Effect::Destructive));
 
         let stricter = world.with_namespace(json!({"manifest": config_map(&json!({"rps": "1"}))}));
@@ -126,11 +142,14 @@ async fn applying_a_file_of_the_playbooks() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits}\ndata: {strict: 'on'}\n";
         std::fs::write(folder.path().join("rate-limit-strict.yaml"), manifest).unwrap();
-        let config = runbook_kubernetes::Config { files: Some(folder.path().to_owned()), ..world.config.clone() };
+        let config =
+            runbook_kubernetes::Config { files: Some(folder.path().to_owned()), ..world.config.clone() };
         let action = action_of(&config, &Access::new(Mode::ReadOnly), "apply");
         let input = world.with_namespace(json!({"file": "rate-limit-strict.yaml"}));
         let seen = action.observe(&cx(), &input).await.unwrap();
-        let Planned::Change(change) = action.plan(&plan_cx(), &input, &seen).unwrap() else { panic!("nothing to do") };
+        let Planned::Change(change) = action.plan(&plan_cx(), &input, &seen).unwrap() else {
+            panic!("nothing to do")
+        };
         assert_eq!(change.after["data"], json!({"strict": "on"}));
         assert_eq!(change.request.body["metadata"]["namespace"], json!(world.namespace));
     })
@@ -141,8 +160,14 @@ async fn applying_a_file_of_the_playbooks() {
 async fn fields_of_others_are_taken_over_only_by_force() {
     in_namespace(async |world: Arc<World>| {
         let maps = format!("/api/v1/namespaces/{}/configmaps", world.namespace);
-        world.send("PATCH", &format!("{maps}/limits?fieldManager=helm"), "application/apply-patch+yaml",
-                   Some(&config_map(&json!({"rps": "100"})))).await;
+        world
+            .send(
+                "PATCH",
+                &format!("{maps}/limits?fieldManager=helm"),
+                "application/apply-patch+yaml",
+                Some(&config_map(&json!({"rps": "100"}))),
+            )
+            .await;
         let action = world.action("apply");
         let mut input = world.with_namespace(json!({"manifest": config_map(&json!({"rps": "10"}))}));
         let seen = action.observe(&cx(), &input).await.unwrap();
@@ -160,13 +185,43 @@ async fn what_cannot_be_changed_is_said() {
     in_namespace(async |world: Arc<World>| {
         let patch = json!({"data": {"a": "b"}});
         for (name, input, kind, text) in [
-            ("patch", json!({"kind": "Secret", "name": "x", "patch": patch}), FaultKind::Denied, "a Secret is not changed"),
-            ("patch", json!({"kind": "Widget", "name": "x", "patch": patch}), FaultKind::NotFound, "serves no kind `Widget`"),
-            ("patch", json!({"kind": "ConfigMap", "name": "x", "api_version": "v9", "patch": patch}), FaultKind::NotFound, "does not serve"),
-            ("patch", json!({"kind": "ConfigMap", "name": "kube-root-ca", "patch": patch}), FaultKind::NotFound, "there is no configmaps `kube-root-ca`"),
-            ("patch", json!({"kind": "ConfigMap", "name": "x", "type": "json", "patch": patch}), FaultKind::Permanent, "list of operations"),
+            (
+                "patch",
+                json!({"kind": "Secret", "name": "x", "patch": patch}),
+                FaultKind::Denied,
+                "a Secret is not changed",
+            ),
+            (
+                "patch",
+                json!({"kind": "Widget", "name": "x", "patch": patch}),
+                FaultKind::NotFound,
+                "serves no kind `Widget`",
+            ),
+            (
+                "patch",
+                json!({"kind": "ConfigMap", "name": "x", "api_version": "v9", "patch": patch}),
+                FaultKind::NotFound,
+                "does not serve",
+            ),
+            (
+                "patch",
+                json!({"kind": "ConfigMap", "name": "kube-root-ca", "patch": patch}),
+                FaultKind::NotFound,
+                "there is no configmaps `kube-root-ca`",
+            ),
+            (
+                "patch",
+                json!({"kind": "ConfigMap", "name": "x", "type": "json", "patch": patch}),
+                FaultKind::Permanent,
+                "list of operations",
+            ),
             ("apply", json!({}), FaultKind::Permanent, "either `file` or `manifest`"),
-            ("apply", json!({"manifest": {"kind": "ConfigMap"}}), FaultKind::Permanent, "has no `apiVersion`"),
+            (
+                "apply",
+                json!({"manifest": {"kind": "ConfigMap"}}),
+                FaultKind::Permanent,
+                "has no `apiVersion`",
+            ),
             ("apply", json!({"file": "x.yaml"}), FaultKind::Permanent, "no folder for files"),
         ] {
             let fault = world.action(name).observe(&cx(), &world.with_namespace(input)).await.unwrap_err();
@@ -174,7 +229,9 @@ async fn what_cannot_be_changed_is_said() {
             assert!(fault.message.contains(text), "{fault:?}");
         }
         world.deploy("api", "shop/api:1", 1).await;
-        let input = world.with_namespace(json!({"kind": "Deployment", "name": "api", "patch": {"spec": {"replicas": -1}}}));
+        let input = world.with_namespace(
+            json!({"kind": "Deployment", "name": "api", "patch": {"spec": {"replicas": -1}}}),
+        );
         let action = world.action("patch");
         let seen = action.observe(&cx(), &input).await.unwrap();
         let fault = action.plan(&plan_cx(), &input, &seen).unwrap_err();

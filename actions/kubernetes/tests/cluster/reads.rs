@@ -14,23 +14,34 @@ async fn pods_and_their_deployment() {
         world.deploy("api", "shop/api:1", 3).await;
         world.deploy("other", "shop/other:1", 1).await;
         let pods = world.read("pods", json!({"selector": "app=api"})).await;
-        assert_eq!((&pods["ready"], &pods["desired"], &pods["total"], &pods["running"]), (&json!(3), &json!(3), &json!(3), &json!(3)));
+        assert_eq!(
+            (&pods["ready"], &pods["desired"], &pods["total"], &pods["running"]),
+            (&json!(3), &json!(3), &json!(3), &json!(3))
+        );
         assert_eq!(world.read("pods", json!({})).await["desired"], json!(4));
         let deployment = world.read("deployment", json!({"deployment": "api"})).await;
-        assert_eq!((&deployment["healthy"], &deployment["image"], &deployment["revision"]), (&json!(true), &json!("shop/api:1"), &json!(1)));
+        assert_eq!(
+            (&deployment["healthy"], &deployment["image"], &deployment["revision"]),
+            (&json!(true), &json!("shop/api:1"), &json!(1))
+        );
 
         world.release("api", "shop/api:bad", "broken").await;
-        world.until("the broken pod", async |world| {
-            world.read("pods", json!({"selector": "app=api"})).await["reasons"]["ImagePullBackOff"] == json!(1)
-        })
-        .await;
+        world
+            .until("the broken pod", async |world| {
+                world.read("pods", json!({"selector": "app=api"})).await["reasons"]["ImagePullBackOff"]
+                    == json!(1)
+            })
+            .await;
         let pods = world.read("pods", json!({"selector": "app in (api)"})).await;
         assert_eq!((&pods["ready"], &pods["desired"], &pods["pending"]), (&json!(3), &json!(3), &json!(1)));
         assert_eq!(pods["pods"][0]["reason"], json!("ImagePullBackOff"));
         assert_eq!(world.read("deployment", json!({"deployment": "api"})).await["healthy"], json!(false));
 
         let events = world.read("events", json!({"selector": "app=api", "since": "5m"})).await;
-        assert!(events["conditions"].as_array().unwrap().iter().any(|it| it["reason"] == "ContainersNotReady"), "{events}");
+        assert!(
+            events["conditions"].as_array().unwrap().iter().any(|it| it["reason"] == "ContainersNotReady"),
+            "{events}"
+        );
         let events = world.read("events", json!({"kind": "Deployment", "name": "api"})).await;
         assert!(events["reasons"]["ScalingReplicaSet"].as_i64().unwrap() >= 2, "{events}");
         assert_eq!(events["events"][0]["object"], json!("deployment/api"));
@@ -45,10 +56,24 @@ async fn the_history_of_rollouts() {
         world.release("api", "shop/api:2", "release 2").await;
         world.rolled_out("api").await;
         let history = world.read("rollout_history", json!({"deployment": "api"})).await;
-        assert_eq!((&history["revision"], &history["previous_revision"], &history["count"]), (&json!(2), &json!(1), &json!(2)));
+        assert_eq!(
+            (&history["revision"], &history["previous_revision"], &history["count"]),
+            (&json!(2), &json!(1), &json!(2))
+        );
         assert!(history["last_change_age"].as_f64().unwrap() < 60.0, "{history}");
-        let told: Vec<_> = history["revisions"].as_array().unwrap().iter().map(|it| (&it["revision"], &it["image"], &it["change_cause"])).collect();
-        assert_eq!(told, [(&json!(2), &json!("shop/api:2"), &json!("release 2")), (&json!(1), &json!("shop/api:1"), &Value::Null)]);
+        let told: Vec<_> = history["revisions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (&it["revision"], &it["image"], &it["change_cause"]))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (&json!(2), &json!("shop/api:2"), &json!("release 2")),
+                (&json!(1), &json!("shop/api:1"), &Value::Null)
+            ]
+        );
 
         // A rollback uses an old ReplicaSet again: the last change is now, not when that was made.
         let hour = "2026-01-01T00:00:00Z";
@@ -70,7 +95,8 @@ async fn a_predicted_change_shows_in_later_reads() {
         world.rolled_out("api").await;
         let input = world.with_namespace(json!({"deployment": "api"}));
         let back = world.plan("rollout_undo", &input).await;
-        let more = world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 7}))).await;
+        let more =
+            world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 7}))).await;
         let predicted = [back, more];
         let after = async |name: &str, input: Value| {
             let action = world.action(name);
@@ -82,7 +108,10 @@ async fn a_predicted_change_shows_in_later_reads() {
             seen.outputs
         };
         let deployment = after("deployment", json!({"deployment": "api"})).await;
-        assert_eq!((&deployment["replicas"], &deployment["image"], &deployment["revision"]), (&json!(7), &json!("shop/api:1"), &json!(3)));
+        assert_eq!(
+            (&deployment["replicas"], &deployment["image"], &deployment["revision"]),
+            (&json!(7), &json!("shop/api:1"), &json!(3))
+        );
         assert!(unknown::reason(&deployment["ready"]).unwrap().contains("kubernetes.scale"), "{deployment}");
         let pods = after("pods", json!({"selector": "app=api"})).await;
         assert_eq!(pods["desired"], json!(7));
@@ -137,7 +166,10 @@ async fn nodes() {
     in_namespace(async |world: Arc<World>| {
         world.deploy("api", "shop/api:1", 2).await;
         let nodes = world.action("nodes").observe(&cx(), &json!({})).await.unwrap().outputs;
-        assert_eq!((&nodes["count"], &nodes["ready"], &nodes["pressure"]), (&json!(1), &json!(1), &json!([])));
+        assert_eq!(
+            (&nodes["count"], &nodes["ready"], &nodes["pressure"]),
+            (&json!(1), &json!(1), &json!([]))
+        );
         assert_eq!(nodes["cpu_allocatable"], json!(32.0));
         assert!(nodes["memory_requested"].as_i64().unwrap() >= 2 * (128 << 20), "{nodes}");
     })
@@ -152,7 +184,11 @@ async fn what_is_not_there_is_told_with_what_is() {
         for (name, input, hint) in [
             ("deployment", json!({"namespace": world.namespace, "deployment": "apy"}), "did you mean `api`?"),
             ("deployment", json!({"namespace": world.namespace, "deployment": "xyz"}), "there is: api"),
-            ("deployment", json!({"namespace": "no-such-namespace", "deployment": "api"}), "check the namespace"),
+            (
+                "deployment",
+                json!({"namespace": "no-such-namespace", "deployment": "api"}),
+                "check the namespace",
+            ),
             ("top", json!({"kind": "nodes"}), "install metrics-server"),
         ] {
             let fault = action_of(&world.config, &access, name).observe(&cx(), &input).await.unwrap_err();
@@ -168,13 +204,17 @@ async fn a_client_that_may_only_read_refuses_to_write() {
     in_namespace(async |world: Arc<World>| {
         let image = world.deploy("api", "shop/api:1", 1).await;
         let access = Access::new(Mode::ReadOnly);
-        let change = world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 2}))).await;
+        let change =
+            world.plan("scale", &world.with_namespace(json!({"deployment": "api", "replicas": 2}))).await;
         let scale = action_of(&world.config, &access, "scale");
         scale.validate(&cx(), &change).await.unwrap();
         let fault = scale.apply(&cx(), &change).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Denied, "{fault:?}");
         assert_eq!((access.writes_sent(), access.writes_refused()), (0, 1));
-        assert_eq!(world.deployment("api").await["metadata"]["resourceVersion"], image["metadata"]["resourceVersion"]);
+        assert_eq!(
+            world.deployment("api").await["metadata"]["resourceVersion"],
+            image["metadata"]["resourceVersion"]
+        );
     })
     .await;
 }
