@@ -65,24 +65,6 @@ impl Cluster {
     }
 }
 
-#[cfg(test)]
-impl Cluster {
-    /// A cluster behind a service of a test, guarded like any other.
-    pub(crate) fn behind<S>(service: S, access: &Arc<Access>) -> Arc<Self>
-    where
-        S: tower::Service<Request<Body>, Response = Response<Body>> + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<tower::BoxError>,
-    {
-        use tower::Layer as _;
-        let cluster = Self::new(Config::default(), access.clone());
-        let guarded = guard::Guard::new(access.clone(), Vec::new()).layer(service);
-        let client = kube::Client::new(guarded, "default");
-        let link = Link { client, server: "https://cluster.test".to_owned() };
-        Arc::new(Self { link: OnceCell::new_with(Some(link)), ..cluster })
-    }
-}
-
 /// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use http::StatusCode;
 use kube::{client::AuthError, core::Status};
-use runbook_contract::access::Intent;
+use runbook_contract::{access::Intent, text};
 use runbook_core::{duration::Duration, fault::Fault};
 
 use crate::{client::Asked, connect, guard::NotAdmitted, place::Place};
@@ -174,11 +174,7 @@ fn root_cause(error: &kube::Error) -> String {
     }
 }
 
-/// One line, bounded.
-fn clip(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST_MESSAGE) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line,
-    }
+/// One line, bounded and harmless.
+fn clip(said: &str) -> String {
+    text::line(said, LONGEST_MESSAGE)
 }

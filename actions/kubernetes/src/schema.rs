@@ -1,25 +1,13 @@
 //! What an action says of itself, and what it makes of its input.
 
+use runbook_contract::schema;
 use runbook_core::{
     Value,
     fault::Fault,
     spec::{ActionSpec, Effect, Grade, Permission, Reads, UndoSupport},
 };
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-
-/// The schema of a type, all in one piece.
-fn schema<T: JsonSchema>(settings: SchemaSettings) -> Value {
-    let settings = settings.with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    if let Some(fields) = schema.as_object_mut() {
-        fields.remove("title");
-    }
-    schema
-}
 
 /// The spec of an action that only reads.
 pub(crate) fn read<I: JsonSchema, O: JsonSchema>(name: &str, summary: &str) -> ActionSpec {
@@ -28,8 +16,8 @@ pub(crate) fn read<I: JsonSchema, O: JsonSchema>(name: &str, summary: &str) -> A
         summary: summary.to_owned(),
         effect: Effect::Read,
         destructive_when: None,
-        input: schema::<I>(SchemaSettings::draft2020_12()),
-        output: schema::<O>(SchemaSettings::draft2020_12().for_serialize()),
+        input: schema::of::<I>(),
+        output: schema::of::<O>(),
         undo: UndoSupport::None("it only reads".to_owned()),
         grade: Grade::Observed,
         reads: Reads::Behaviour,
@@ -63,8 +51,5 @@ pub(crate) fn rbac(group: &str, resource: &str, verbs: &[&str]) -> Permission {
 
 /// The input of an action, as its type.
 pub(crate) fn input<T: DeserializeOwned>(spec: &ActionSpec, input: &Value) -> Result<T, Fault> {
-    serde_json::from_value(input.clone()).map_err(|error| {
-        Fault::permanent(format!("`with` of {} is wrong: {error}", spec.name))
-            .hint(format!("it takes: {}", spec.inputs().collect::<Vec<_>>().join(", ")))
-    })
+    schema::read(&spec.name, input)
 }

@@ -73,10 +73,10 @@ pub(crate) async fn obstacles(
 fn of_kind(needed: &[Permission], kind: Kind) -> Vec<Permission> {
     let mut needed = needed.to_vec();
     for permission in &mut needed {
-        if let Permission::Rbac { resource, .. } = permission {
-            if let Some(face) = resource.strip_prefix("deployments") {
-                *resource = format!("{}{face}", kind.resource());
-            }
+        if let Permission::Rbac { resource, .. } = permission
+            && let Some(face) = resource.strip_prefix("deployments")
+        {
+            *resource = format!("{}{face}", kind.resource());
         }
     }
     needed
@@ -117,13 +117,9 @@ pub(crate) async fn around(
     Ok(found)
 }
 
-/// The obstacles as warnings of a plan.
+/// The obstacles as warnings of a plan, in the words of a preflight, so that they are told once.
 pub(crate) fn warnings(obstacles: Vec<Obstacle>) -> Vec<String> {
-    let told = obstacles.into_iter().map(|obstacle| match obstacle.hint {
-        Some(hint) => format!("{}; {hint}", obstacle.message),
-        None => obstacle.message,
-    });
-    told.collect()
+    obstacles.into_iter().map(|obstacle| obstacle.message).collect()
 }
 
 /// What the pods will ask for beyond what they ask for now.

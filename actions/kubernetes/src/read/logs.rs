@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use regex::{Regex, RegexBuilder};
+use runbook_contract::text;
 use runbook_core::{change::Observed, duration::Duration, fault::Fault, spec::ActionSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -157,18 +158,18 @@ pub(crate) fn default_container(pod: &Pod) -> Option<String> {
     named.or_else(|| Some(pod.spec.containers.first()?.name.clone()))
 }
 
-fn gather(output: &mut Output, pod: Option<&str>, text: &str, wanted: Option<&Regex>) {
+fn gather(output: &mut Output, pod: Option<&str>, log: &str, wanted: Option<&Regex>) {
     let mut size: usize = output.lines.iter().map(String::len).sum();
-    output.truncated |= text.len() >= LARGEST_LOG;
-    for line in text.lines() {
+    output.truncated |= log.len() >= LARGEST_LOG;
+    for line in log.lines() {
         output.count += 1;
         if !wanted.is_none_or(|wanted| wanted.is_match(line)) {
             continue;
         }
         output.matched += 1;
         let line = match pod {
-            Some(pod) => format!("{pod}: {line}"),
-            None => line.to_owned(),
+            Some(pod) => format!("{pod}: {}", text::clean(line)),
+            None => text::clean(line),
         };
         size += line.len();
         if output.lines.len() < MOST_LINES && size <= LARGEST_OUTPUT {

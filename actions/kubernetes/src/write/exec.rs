@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use k8s_openapi::{api::core::v1::Pod as ApiPod, apimachinery::pkg::apis::meta::v1::Status};
 use kube::{Api, Client, api::AttachParams};
-use runbook_contract::{Action, Cx, Obstacle, PlanCx};
+use runbook_contract::{Action, Cx, Obstacle, PlanCx, text};
 use runbook_core::{
     Value,
     change::{Change, Landed, Observed, Planned, Progress, Request, Target, Undo, Validation},
@@ -345,7 +345,7 @@ async fn bounded(stream: Option<impl AsyncRead + Unpin>) -> (String, bool) {
         more |= read > room;
         kept.extend_from_slice(&chunk[..read.min(room)]);
     }
-    (String::from_utf8_lossy(&kept).into_owned(), more)
+    (text::clean(&String::from_utf8_lossy(&kept)), more)
 }
 
 /// `Success`, or a failure whose cause holds the exit code.

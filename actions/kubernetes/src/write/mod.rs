@@ -141,6 +141,15 @@ impl<E: Edit> Editing<E> {
         E::fields(&fields, object) == fields
     }
 
+    /// The fields of an object that `like` has, its revision included where that has one.
+    fn fields_now(like: &Value, object: &Value) -> Value {
+        let mut fields = E::fields(&without_revision(like), object);
+        if let (Some(fields), Some(revision)) = (fields.as_object_mut(), like.get("revision")) {
+            fields.insert("revision".to_owned(), revision.clone());
+        }
+        fields
+    }
+
     fn moved(fields: &Value, object: &Value) -> Vec<String> {
         let fields = without_revision(fields);
         let mut moved = Vec::new();
@@ -354,7 +363,7 @@ impl<E: Edit> Action for Editing<E> {
         }
     }
 
-    fn plan_undo(&self, _: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
+    fn plan_undo(&self, cx: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
         if let Undo::None(why) = &change.undo {
             return Err(Fault::permanent(format!("`{}` cannot be undone: {why}", self.spec.name)));
         }
@@ -368,14 +377,14 @@ impl<E: Edit> Action for Editing<E> {
             let summary = format!("{} is as it was before", state.of);
             return Ok(Planned::Already { target: Some(target), summary, outputs: seen.outputs.clone() });
         }
-        if !Self::is(&change.after, &state.object) {
+        if !cx.over_others && !Self::is(&change.after, &state.object) {
             let moved = Self::moved(&change.after, &state.object).join("; ");
             return Err(Fault::conflict(format!("someone else has changed {} since: {moved}", state.of))
                 .hint("decide by hand what it should be now"));
         }
         Self::refuse_paused(&state)?;
         let now = view_of(&state.object).map(|view| revision(&view.metadata))?;
-        let before = with_revision(&change.after, now);
+        let before = with_revision(&Self::fields_now(&change.after, &state.object), now);
         let after = with_revision(&change.before, now.map(|now| now + 1));
         let body = E::patch(&state.object, &after, &change.image);
         Ok(Planned::Change(Box::new(Change {

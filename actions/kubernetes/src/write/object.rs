@@ -389,7 +389,7 @@ impl<S: Shape> Action for Shaping<S> {
         }
     }
 
-    fn plan_undo(&self, _: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
+    fn plan_undo(&self, cx: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
         let state = kept::<Seen>(&seen.state)?;
         let image: Image = kept(&change.image)?;
         let fields = live_fields(change, &state.object);
@@ -400,7 +400,7 @@ impl<S: Shape> Action for Shaping<S> {
             return Ok(Planned::Already { target: Some(target), summary, outputs: seen.outputs.clone() });
         }
         let replaced = change.target.uid.is_some() && uid != change.target.uid;
-        if fields != change.after || replaced {
+        if replaced || (fields != change.after && !cx.over_others) {
             let moved = delta::paths(&change.after, &fields).join("; ");
             return Err(Fault::conflict(format!(
                 "someone else has changed {} since: {moved}",
@@ -425,7 +425,7 @@ impl<S: Shape> Action for Shaping<S> {
             effect: if made_by_it { Effect::Destructive } else { S::EFFECT },
             request: request(&state.server, if made_by_it { "DELETE" } else { "PATCH" }, &undone)?,
             precondition: precondition(&state.object),
-            before: change.after.clone(),
+            before: fields,
             after: change.before.clone(),
             image: read::outputs(&Image { force: false, created: false, ..image })?,
             undo: if made_by_it {

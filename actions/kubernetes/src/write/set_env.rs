@@ -266,7 +266,11 @@ mod tests {
                 object: before.clone(),
                 history: Vec::new(),
             };
-            let cx = PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new() };
+            let cx = PlanCx {
+                started_at: Timestamp::UNIX_EPOCH,
+                idempotency_key: String::new(),
+                over_others: false,
+            };
             let aim = SetEnv::aim(&cx, &serde_json::from_value(input).unwrap(), &seen).unwrap();
             let after = patched(&before, &aim.after, &aim.image);
             assert_eq!(SetEnv::fields(&aim.after, &after), aim.after, "{wanted}");

@@ -288,7 +288,8 @@ mod tests {
             object: object.clone(),
             history: Vec::new(),
         };
-        let cx = PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new() };
+        let cx =
+            PlanCx { started_at: Timestamp::UNIX_EPOCH, idempotency_key: String::new(), over_others: false };
         let input: Input =
             serde_json::from_value(input).map_err(|error| Fault::permanent(error.to_string()))?;
         SetResources::workload(&input)?;

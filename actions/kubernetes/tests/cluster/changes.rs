@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runbook_contract::laws;
+use runbook_contract::{PlanCx, laws};
 use runbook_core::{
     Value,
     change::{Landed, Planned, Progress},
@@ -307,6 +307,14 @@ async fn a_change_that_someone_altered_is_not_taken_back_over_their_head() {
             panic!("another number was taken for done")
         };
         assert!(why.contains("changed again by someone else"), "{why}");
+
+        // Unless a person has seen that and said so.
+        let action = world.action("scale");
+        let seen = action.observe(&cx(), &change.input).await.unwrap();
+        let planned = action.plan_undo(&PlanCx { over_others: true, ..plan_cx() }, &change, &seen).unwrap();
+        let Planned::Change(undo) = planned else { panic!("nothing to take back") };
+        assert_eq!((&undo.before, &undo.after), (&json!({"replicas": 4}), &json!({"replicas": 1})));
+        world.make(&undo).await;
     })
     .await;
 }

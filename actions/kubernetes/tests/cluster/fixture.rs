@@ -228,7 +228,11 @@ pub fn cx() -> Cx {
 }
 
 pub fn plan_cx() -> PlanCx {
-    PlanCx { started_at: "2026-01-01T12:00:00.5Z".parse().unwrap(), idempotency_key: "key".to_owned() }
+    PlanCx {
+        started_at: "2026-01-01T12:00:00.5Z".parse().unwrap(),
+        idempotency_key: "key".to_owned(),
+        over_others: false,
+    }
 }
 
 pub fn env() -> Value {

@@ -1,10 +1,13 @@
-//! The actions against a real API server. Needs `RUNBOOK_TEST_KUBECONFIG` (an admin) and, for what
-//! is about missing rights, `RUNBOOK_TEST_KUBECONFIG_NOBODY`.
+//! The actions against a real API server, which needs `RUNBOOK_TEST_KUBECONFIG` (an admin) and, for
+//! what is about missing rights, `RUNBOOK_TEST_KUBECONFIG_NOBODY`; and against a stub of one, for
+//! what no healthy server does and what needs a kubelet.
 
 mod changes;
 mod faults;
 mod fixture;
+mod kubelet;
 mod objects;
 mod preflight;
 mod reads;
 mod specs;
+mod stub;
