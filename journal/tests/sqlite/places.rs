@@ -43,6 +43,10 @@ pub fn small_disk(folder: &Path, size: &str) -> Option<Place> {
 /// Makes a folder, and all that is in it, read-only.
 pub fn frozen_folder(folder: &Path) -> Option<Place> {
     if !is_root() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o444)).unwrap();
+        }
         return Some(mode(folder, 0o555));
     }
     let mounted = succeeds("mount", &["--bind".as_ref(), folder, folder]);
