@@ -100,7 +100,8 @@ codes! {
     UndeclaredSecret "RB306" "undeclared-secret" Error "a secret that is not listed under `secrets`";
     UndefinedSecret "RB307" "undefined-secret" Error "a secret that no environment defines";
     SecretMisused "RB308" "secret-misused" Error "a secret outside `with`, or one that a filter or operator would change";
-    ConstantCondition "RB309" "constant-condition" Warning "a condition that is always true";
+    ConstantCondition "RB309" "constant-condition" Warning "a condition that is always true, or never";
+    MayNotHaveRun "RB310" "may-not-have-run" Warning "an output of a step that may have been skipped by then";
 
     UnknownNeed "RB401" "unknown-need" Error "`needs` names a step that does not exist";
     CyclicNeeds "RB402" "cyclic-needs" Error "steps that need each other in a circle";

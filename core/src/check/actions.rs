@@ -22,7 +22,7 @@ impl<'a> Checker<'a> {
         let is_check = here.step.check.is_some();
         let key = if is_check { "check" } else { "action" };
         let Some(name) = here.node.get(key) else { return };
-        let inside = scope.clone().with_item(here.step.for_each.is_some()).with_secrets();
+        let inside = scope.clone().with_secrets();
         let spec = self.use_action(name, here.node, &inside);
         self.check_undo(here, spec, &inside);
         let Some(spec) = spec else { return };

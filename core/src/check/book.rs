@@ -139,7 +139,7 @@ impl<'a> Checker<'a> {
 
     pub(super) fn check_run(&mut self, name: &str, here: &Indexed<'a>, scope: &Scope<'a>) {
         let Some(node) = here.node.get("run") else { return };
-        let inside = scope.clone().with_item(here.step.for_each.is_some()).with_secrets();
+        let inside = scope.clone().with_secrets();
         if let Some(with) = here.node.get("with") {
             self.check_templates(with, &inside);
         }

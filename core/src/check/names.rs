@@ -118,6 +118,7 @@ impl<'a> Checker<'a> {
                 for reference in &references {
                     // `steps.roll-back` reads as a difference; one finding says so.
                     torn = !torn && self.check_reference(reference, written, scope);
+                    self.check_presence(reference, &references, written, scope);
                 }
                 Some(references)
             }
@@ -155,6 +156,34 @@ impl<'a> Checker<'a> {
         let span = self.place(written.node, written.from + at.start..written.from + at.end);
         self.say(code, span, message).hint = hint;
         is_torn
+    }
+
+    /// That an output is there, or that something is said for the case that it is not.
+    fn check_presence(
+        &mut self,
+        reference: &Reference,
+        all: &[Reference],
+        written: &Written<'a>,
+        scope: &Scope<'a>,
+    ) {
+        let [root, id, outputs, name, ..] = reference.path.as_slice() else { return };
+        let (Some(here), Some(indexed)) = (scope.here, self.index.find(id)) else { return };
+        if root != "steps" || outputs != "outputs" || reference.guarded || !may_be_skipped(&indexed, &here) {
+            return;
+        }
+        let asks = |path: &[String]| path.iter().take(2).eq([root, id]) && path.get(2) != Some(outputs);
+        let when =
+            here.step.when.as_deref().map(expression::references).and_then(Result::ok).unwrap_or_default();
+        let known = self.outputs_of(&indexed).is_none_or(|outputs| outputs.contains(name));
+        if !known || all.iter().any(|other| asks(&other.path)) || when.iter().any(|path| asks(path)) {
+            return;
+        }
+        let at = reference.span();
+        let span = self.place(written.node, written.from + at.start..written.from + at.end);
+        self.say(Code::MayNotHaveRun, span, format!("`{id}` may not have run by then")).hint = Some(format!(
+            "say what holds then: `{}.outputs.{name}|default(…)`, or ask for its `status` first",
+            spelled(id)
+        ));
     }
 
     fn wrong_input(&self, rest: &[&str]) -> Option<Wrong> {
@@ -220,6 +249,10 @@ impl<'a> Checker<'a> {
     fn has_settled(&self, indexed: &Indexed<'a>, scope: &Scope<'a>) -> bool {
         let Some(here) = &scope.here else { return false };
         let is_own = indexed.id() == here.id() && indexed.part == here.part;
+        let is_of_an_item = indexed.ladder.is_some_and(|ladder| ladder.for_each.is_some());
+        if is_of_an_item && indexed.position != here.position {
+            return false;
+        }
         let is_own_option = !here.is_option() && indexed.is_option() && indexed.position == here.position;
         (scope.after && indexed.part == here.part && (is_own || is_own_option))
             || self.index.is_before(indexed, here)
@@ -395,6 +428,13 @@ fn wrong_run_field(field: &str) -> Option<Wrong> {
         return None;
     }
     Some(Wrong::new(Code::UnknownName, format!("a run has no `{field}`"), did_you_mean(field, RUN_FIELDS)))
+}
+
+/// Whether a step need not have run when `here` starts, although nothing failed on the way, or
+/// although the run comes to its last steps early.
+fn may_be_skipped(indexed: &Indexed<'_>, here: &Indexed<'_>) -> bool {
+    let ends_early = here.part != indexed.part;
+    ends_early || indexed.is_option() || indexed.step.when.is_some()
 }
 
 fn why_no_verdict(indexed: &Indexed<'_>) -> &'static str {

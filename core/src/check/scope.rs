@@ -31,14 +31,16 @@ impl<'a> Scope<'a> {
         Self { in_run: true, ..Self::default() }
     }
     pub fn before(here: &Indexed<'a>) -> Self {
-        Self { here: Some(*here), ..Self::run() }
+        let items = here.ladder.unwrap_or(here.step);
+        Self { here: Some(*here), item: items.for_each.is_some(), ..Self::run() }
     }
     pub fn after(mut self) -> Self {
         self.after = true;
         self
     }
-    pub fn with_item(mut self, item: bool) -> Self {
-        self.item = item;
+    /// Where the items themselves are still to be found.
+    pub fn without_item(mut self) -> Self {
+        self.item = false;
         self
     }
     pub fn with_secrets(mut self) -> Self {

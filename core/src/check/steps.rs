@@ -27,8 +27,8 @@ const OF_OPTIONS: [&str; 12] = [
 /// The keys that only some kinds have, and which.
 const SOME: [(&str, &[&str]); 14] = [
     ("with", &["check", "action", "run"]),
-    ("for_each", &["check", "action", "run"]),
-    ("max_parallel", &["check", "action", "run"]),
+    ("for_each", &["check", "action", "run", "manual", "options", "approval"]),
+    ("max_parallel", &["check", "action", "run", "manual", "options", "approval"]),
     ("retry", &["check", "action"]),
     ("undo", &["action"]),
     ("effect", &["action"]),
@@ -213,19 +213,18 @@ impl<'a> Checker<'a> {
     /// Templates outside `with`.
     fn check_texts(&mut self, here: &Indexed<'a>, scope: &Scope<'a>) {
         if let Some(title) = here.node.get("title") {
-            self.check_templates(title, scope);
+            self.check_templates(title, &scope.clone().without_item());
         }
-        let with_item = scope.clone().with_item(here.step.for_each.is_some());
         for key in ["approval", "manual"] {
             if let Some(prompt) = here.node.get(key).and_then(|node| node.get("prompt")) {
-                self.check_templates(prompt, &with_item);
+                self.check_templates(prompt, scope);
             }
         }
     }
 
     fn check_for_each(&mut self, here: &Indexed<'a>, scope: &Scope<'a>) {
         let Some(node) = here.node.get("for_each") else { return };
-        self.check_templates(node, scope);
+        self.check_templates(node, &scope.clone().without_item());
         match &node.content {
             Content::List(items) if items.len() > MAX_ITEMS => {
                 let message = format!("`for_each` goes over {} items", items.len());
@@ -258,10 +257,9 @@ impl<'a> Checker<'a> {
 
     /// `expect` and `until`.
     fn check_verdicts(&mut self, here: &Indexed<'a>, kind: Kind<'a>, scope: &Scope<'a>) {
-        let inside = scope.clone().with_item(here.step.for_each.is_some());
         match kind {
             Kind::Check(action) => {
-                let inside = inside.with_outputs(self.catalog.specs.get(action));
+                let inside = scope.clone().with_outputs(self.catalog.specs.get(action));
                 for key in ["expect", "until"] {
                     if let Some(node) = here.node.get(key) {
                         self.check_verdict(node, &inside);
@@ -274,7 +272,7 @@ impl<'a> Checker<'a> {
                     self.need_steady_state(node);
                     return;
                 }
-                self.check_verdict(node, &inside.after());
+                self.check_verdict(node, &scope.clone().after());
             }
             _ => {}
         }

@@ -41,6 +41,9 @@ pub struct Reference {
     /// Whether something is done with the value at once: a filter, a test, a subscript that is
     /// worked out.
     pub applied: bool,
+    /// Whether the expression itself says what holds where there is no such value: a default, or
+    /// a test whether it is defined.
+    pub guarded: bool,
     /// Whether the next token is a minus without a space before it: `steps.roll-back`.
     pub dashed: bool,
 }
@@ -216,9 +219,20 @@ impl<'a> Reader<'a> {
             path,
             spans,
             applied: following.is_some_and(|t| matches!(t.text, "|" | "[" | ".") || t.is("is")),
+            guarded: self.is_guard(next),
             dashed: following.is_some_and(|t| t.is("-") && t.at == last_end),
         });
         Ok(next)
+    }
+
+    fn is_guard(&self, index: usize) -> bool {
+        let word = |index| self.token(index).map_or("", |token| token.text);
+        match word(index) {
+            "|" => matches!(word(index + 1), "default" | "d"),
+            "is" if word(index + 1) == "not" => matches!(word(index + 2), "defined" | "undefined"),
+            "is" => matches!(word(index + 1), "defined" | "undefined"),
+            _ => false,
+        }
     }
 
     fn punctuation(&mut self, index: usize, token: &Token<'_>) -> Result<(), ExpressionError> {
