@@ -40,6 +40,7 @@ pub fn environment(world: &World, environment: &Environment) -> Result<Environme
         #[cfg(feature = "kubernetes")]
         kubernetes: Some(runbook_kubernetes::Config {
             inline: Some(world.kubeconfig()),
+            called: Some("http://simulated".to_owned()),
             ..runbook_kubernetes::Config::default()
         }),
         prometheus: Some(prometheus::Config { url: endpoint("prometheus")?, token: None, basic: None }),

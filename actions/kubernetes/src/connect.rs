@@ -40,7 +40,7 @@ pub(crate) async fn connect(config: &Config, access: &Arc<Access>) -> Result<Lin
     // Whether a request may be sent again is the engine's to decide.
     settings.default_retry = false;
     settings.connect_timeout = Some(CONNECT);
-    let server = server_of(&settings.cluster_url);
+    let server = config.called.clone().unwrap_or_else(|| server_of(&settings.cluster_url));
     let guard = Guard::new(access.clone(), config.read_only_exec.clone());
     // A credential plugin is a program that is run and waited for.
     let runtime = tokio::runtime::Handle::current();
@@ -251,6 +251,8 @@ current-context: prod
         let link = connect(&config, &access).await.unwrap();
         assert_eq!(link.server, "http://127.0.0.1:1");
         assert_eq!(access.reads_sent(), 0);
+        let named = Config { called: Some("http://simulated".to_owned()), ..config };
+        assert_eq!(connect(&named, &access).await.unwrap().server, "http://simulated");
     }
 
     #[tokio::test]

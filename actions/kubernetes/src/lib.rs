@@ -64,6 +64,11 @@ pub struct Config {
     #[serde(skip)]
     #[schemars(skip)]
     pub inline: Option<String>,
+    /// What plans, locks and errors call the server, given by a simulated environment: it listens
+    /// elsewhere in each process, and a plan that one has made is applied by another.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub called: Option<String>,
 }
 
 impl fmt::Debug for Config {
@@ -74,6 +79,7 @@ impl fmt::Debug for Config {
             .field("read_only_exec", &self.read_only_exec)
             .field("files", &self.files)
             .field("inline", &self.inline.as_ref().map(|_| "..."))
+            .field("called", &self.called)
             .finish()
     }
 }
