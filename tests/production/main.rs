@@ -91,7 +91,7 @@ fn more_replicas_than_the_environment_allows_are_refused_before_anything_is_sent
     let before = site.versions();
     let document = site.json(&["run", "scale-only", "-i", "replicas=50"], 7);
     assert_eq!((&document["status"], &document["writes_sent"]), (&"failed".into(), &0.into()));
-    assert!(document.to_string().contains("max_replicas"), "{document}");
+    assert!(document["reason"].as_str().unwrap().contains("50 replicas are more than the 20"), "{document}");
     assert_eq!(site.versions(), before);
 }
 

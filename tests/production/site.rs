@@ -312,7 +312,7 @@ steps:
   - id: mitigate
     needs: [pods, history]
     until: steady_state
-    settle: 20s
+    settle: 40s
     options:
       - id: rollback
         when: steps.history.passed
@@ -324,7 +324,6 @@ steps:
       - id: scale
         action: kubernetes.scale
         with: { namespace: NAMESPACE, deployment: api, replicas: 4 }
-    every: 1s
   - { id: soak, wait: steady_state, for: 3s, every: 1s, timeout: 1m }
 ",
     ),

@@ -1,7 +1,5 @@
 //! A run as text: the plan that a dry-run foresees, or how far a live run has come.
 
-use serde_json::Value;
-
 use super::{
     diff,
     document::{foreseen, run_word, status_word},
