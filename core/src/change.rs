@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::spec::{Effect, Grade};
+use crate::{
+    spec::{Effect, Grade},
+    unknown,
+};
 
 /// What a provider saw of a target.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -243,6 +246,31 @@ fn short(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// More single outputs than this are not read by anyone on one line.
+const MOST_OUTPUTS: usize = 8;
+
+/// What was read, on one line: the one value where there is one, else the single numbers and words.
+pub fn gist(outputs: &Value) -> String {
+    let Value::Object(fields) = outputs else { return brief(outputs) };
+    if let Some(value) = fields.get("value").filter(|value| !value.is_null()) {
+        return format!("value={}", scalar(value));
+    }
+    let is_single = |value: &Value| {
+        unknown::reason(value).is_some() || !(value.is_array() || value.is_object() || value.is_null())
+    };
+    let shown: Vec<String> = fields
+        .iter()
+        .filter(|(_, value)| is_single(value))
+        .map(|(name, value)| format!("{name}={}", scalar(value)))
+        .take(MOST_OUTPUTS)
+        .collect();
+    if shown.is_empty() { brief(outputs) } else { shown.join("  ") }
+}
+
+fn scalar(value: &Value) -> String {
+    if unknown::reason(value).is_some() { "(unknown)".to_owned() } else { brief(value) }
+}
+
 /// What planning came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,4 +311,26 @@ pub enum Progress {
     Pending(String),
     /// It will not come: why.
     Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn outputs_are_short_enough_to_be_read() {
+        for (outputs, text) in [
+            (json!({ "value": 8.062653225905525, "min": 1 }), "value=8.063"),
+            (json!({ "value": 0.0004912 }), "value=0.0004912"),
+            (json!({ "value": 0.99621 }), "value=0.9962"),
+            (json!({ "value": 1081.0 }), "value=1081"),
+            (json!({ "value": -12345.678 }), "value=-12346"),
+            (json!({ "value": 0.0 }), "value=0"),
+            (json!({ "ready": 3, "desired": 3, "pods": [1, 2], "none": null }), "ready=3  desired=3"),
+            (json!({ "ready": unknown::because("later") }), "ready=(unknown)"),
+        ] {
+            assert_eq!(gist(&outputs), text);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    change::brief,
+    change::gist,
     event::{Actor, Answer, Body, Channel, EndStatus, Event, RunId, SteadyReading},
     run::{end_word, step_word},
     secret,
@@ -110,9 +110,9 @@ fn step_summary(event: &Event) -> String {
         Body::ItemsListed { items, .. } => format!("for each of {} items", items.len()),
         Body::CheckReturned { reading, holds, .. } => match (reading, holds) {
             (Err(fault), _) => format!("could not be read: {fault}"),
-            (Ok(reading), Some(true)) => format!("passed: {}", brief(&reading.outputs)),
-            (Ok(reading), Some(false)) => format!("not as expected: {}", brief(&reading.outputs)),
-            (Ok(reading), None) => format!("read: {}", brief(&reading.outputs)),
+            (Ok(reading), Some(true)) => format!("passed: {}", gist(&reading.outputs)),
+            (Ok(reading), Some(false)) => format!("not as expected: {}", gist(&reading.outputs)),
+            (Ok(reading), None) => format!("read: {}", gist(&reading.outputs)),
         },
         Body::SteadyChecked { holds, checks, .. } => steady(*holds, checks),
         Body::OptionStarted { option, .. } => format!("trying {option}"),

@@ -53,7 +53,10 @@ impl Sqlite {
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let place = absolute(path)?;
         blocking(&place.clone(), move || {
-            place.create().map_err(|error| Fault::of_io(&error).at(&place))?;
+            place
+                .create()
+                .and_then(|()| place.expect_file())
+                .map_err(|error| Fault::of_io(&error).at(&place))?;
             if place.writable() { Self::open_writable(place) } else { Self::open_readable(place) }
         })
         .await
@@ -87,7 +90,7 @@ impl Sqlite {
     }
 
     fn open_readable(place: Place) -> Result<Self, JournalError> {
-        place.identity().map_err(|error| Fault::of_io(&error).at(&place))?;
+        place.expect_file().map_err(|error| Fault::of_io(&error).at(&place))?;
         let conn = connect::untouched(&place).map_err(|error| Fault::of(&error, &place).at(&place))?;
         connect::expect_schema(&conn, &place)?;
         Ok(Self {

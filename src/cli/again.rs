@@ -14,8 +14,11 @@ use crate::{
 pub async fn environment(app: &App, config: &Config, run: &Run, mode: Mode) -> Result<Wired, CliError> {
     let created = &run.created;
     if app.global.env.as_ref().is_some_and(|asked| *asked != created.environment) {
-        return Err(CliError::invalid(format!("run {} belongs to environment `{}`", run.id, created.environment))
-            .hint("leave --env out"));
+        return Err(CliError::invalid(format!(
+            "run {} belongs to environment `{}`",
+            run.id, created.environment
+        ))
+        .hint("leave --env out"));
     }
     let (_, environment) = config.environment(Some(&created.environment))?;
     if environment.simulated != created.simulated {

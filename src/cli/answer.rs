@@ -50,7 +50,9 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     };
     let step = node.path.clone();
     let input = match args.values.split_first() {
-        Some((word, rest)) => Input::Answer { step: step.clone(), answer: answer(node, asking, word, rest, args.comment)? },
+        Some((word, rest)) => {
+            Input::Answer { step: step.clone(), answer: answer(node, asking, word, rest, args.comment)? }
+        }
         None if app.terminal.can_ask => match speaker.converse(app, node, &question).await? {
             Some(input) => input,
             None => {
@@ -79,7 +81,8 @@ fn answer(
     };
     let takes_values = asking.about == About::Manual && word == "done";
     if let (false, Some(more)) = (takes_values, rest.first()) {
-        return Err(CliError::invalid(format!("`{more}` is one word too many")).hint("a comment goes after --comment"));
+        return Err(CliError::invalid(format!("`{more}` is one word too many"))
+            .hint("a comment goes after --comment"));
     }
     match (asking.about, word) {
         (About::Choice, option) => Ok(Answer::Option(option.to_owned())),
@@ -100,8 +103,10 @@ fn form(node: &Node, given: &[String]) -> Result<Value, CliError> {
             CliError::invalid(format!("`{text}` is no value of the form")).hint("write it like KEY=VALUE")
         })?;
         let value = match manual.form.get(name) {
-            Some(spec) => inputs::from_text(name, spec, text)
-                .map_err(|problem| CliError { hint: problem.hint.clone(), ..CliError::invalid(problem.to_string()) })?,
+            Some(spec) => inputs::from_text(name, spec, text).map_err(|problem| CliError {
+                hint: problem.hint.clone(),
+                ..CliError::invalid(problem.to_string())
+            })?,
             // The run says that the form has no such field.
             None => Value::from(text),
         };

@@ -63,12 +63,12 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         };
     }
     expect_confirmation(&args, node)?;
-    app.say(&format!("{}\n", speaker.describe(node, &question, Paint::new(app.terminal.colour && app.terminal.stderr))));
-    let input = Input::Approve {
-        step: node.path.clone(),
-        digest: gated.gate.digest.clone(),
-        comment: args.comment,
-    };
+    app.say(&format!(
+        "{}\n",
+        speaker.describe(node, &question, Paint::new(app.terminal.colour && app.terminal.stderr))
+    ));
+    let input =
+        Input::Approve { step: node.path.clone(), digest: gated.gate.digest.clone(), comment: args.comment };
     speaker.say(app, step, input, "approved").await
 }
 
@@ -90,8 +90,10 @@ fn expect_confirmation(args: &Args, node: &Node) -> Result<(), CliError> {
     let whole = node.change.as_ref().map(|change| change.target.name.as_str());
     match args.confirm.as_deref() {
         Some(typed) if typed == name || Some(typed) == whole => Ok(()),
-        Some(typed) => Err(CliError::invalid(format!("the change is destructive, and its target is not `{typed}`"))
-            .hint(format!("it is {}", whole.unwrap_or(&name)))),
+        Some(typed) => {
+            Err(CliError::invalid(format!("the change is destructive, and its target is not `{typed}`"))
+                .hint(format!("it is {}", whole.unwrap_or(&name))))
+        }
         None => Err(CliError::invalid("the change is destructive: its target has to be named")
             .hint(format!("--confirm {name}"))),
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, TryStreamExt as _};
 use runbook_contract::{Action, Cx, Registry};
 use runbook_core::{
     Timestamp, Value,

@@ -107,7 +107,8 @@ fn finding(state: State, code: &str, message: String, hint: Option<String>) -> F
 fn code(all: &[Readiness]) -> Exit {
     let blocked: Vec<&Finding> =
         all.iter().flat_map(|one| &one.findings).filter(|finding| finding.state == State::Blocked).collect();
-    let not_permitted = |finding: &&Finding| matches!(finding.code.as_str(), "rbac" | "forbidden" | "limit" | "iam");
+    let not_permitted =
+        |finding: &&Finding| matches!(finding.code.as_str(), "rbac" | "forbidden" | "limit" | "iam");
     match blocked.as_slice() {
         [] => Exit::Success,
         blocked if blocked.iter().all(not_permitted) => Exit::NotPermitted,
@@ -128,10 +129,12 @@ fn tell(app: &App, wired: &Wired, all: &[Readiness]) {
         return;
     }
     let paint = Paint::stdout(app);
-    let simulated = wired.simulated.as_ref().map(|scenario| format!(" (simulated: {scenario})")).unwrap_or_default();
+    let simulated =
+        wired.simulated.as_ref().map(|scenario| format!(" (simulated: {scenario})")).unwrap_or_default();
     let mut text = format!("preflight in {}{simulated}\n", paint.heading(&wired.name));
     for one in all {
-        let word = if one.ready { paint.tone(Tone::Good, "ready") } else { paint.tone(Tone::Bad, "not ready") };
+        let word =
+            if one.ready { paint.tone(Tone::Good, "ready") } else { paint.tone(Tone::Bad, "not ready") };
         text.push_str(&format!("\n{}  {word}\n", paint.heading(&one.runbook)));
         let mut table = Table::new(["step", "action", "state", "what"]);
         for finding in &one.findings {

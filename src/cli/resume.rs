@@ -6,14 +6,7 @@ use runbook_engine::Engine;
 use runbook_journal::{RunHead, RunQuery};
 
 use crate::{
-    cli::{
-        App, again, ending,
-        ending::Purpose,
-        live, moment,
-        paint::Paint,
-        run_id,
-        table::Table,
-    },
+    cli::{App, again, ending, ending::Purpose, live, moment, paint::Paint, run_id, table::Table},
     config::Config,
     exit::{CliError, Exit},
     person, wire,
@@ -98,7 +91,8 @@ async fn only_one(app: &App, engine: &Engine) -> Result<Option<RunId>, CliError>
 pub async fn unfinished(engine: &Engine) -> Result<Vec<RunHead>, CliError> {
     let mut heads = Vec::new();
     for status in ["running", "waiting"] {
-        heads.extend(engine.runs(&RunQuery { status: Some(status.to_owned()), ..RunQuery::default() }).await?);
+        heads
+            .extend(engine.runs(&RunQuery { status: Some(status.to_owned()), ..RunQuery::default() }).await?);
     }
     heads.sort_by_key(|head| std::cmp::Reverse(head.summary.started_at));
     Ok(heads)

@@ -50,7 +50,12 @@ impl Speaker {
 
     /// The open question of a step, by its path or the end of it; the only one where none is named.
     pub fn question(&self, step: Option<&str>, wanted: Wanted) -> Result<(&Node, Question<'_>), CliError> {
-        let fits = |question: &Question<'_>| matches!((question, wanted), (Question::Approval(_), Wanted::Approval) | (Question::Answer(_), Wanted::Answer));
+        let fits = |question: &Question<'_>| {
+            matches!(
+                (question, wanted),
+                (Question::Approval(_), Wanted::Approval) | (Question::Answer(_), Wanted::Answer)
+            )
+        };
         let open: Vec<(&Node, Question<'_>)> =
             self.run.questions().filter(|(_, question)| fits(question)).collect();
         let named = |(node, _): &&(&Node, Question<'_>)| {
@@ -80,10 +85,14 @@ impl Speaker {
         let paths: Vec<&str> = open.iter().map(|(node, _)| node.path.as_str()).collect();
         let run = &self.run;
         match (step, paths.as_slice()) {
-            (Some(step), []) => CliError::invalid(format!("`{step}` of run {} waits for no {}", run.id, &what[3..]))
-                .hint(format!("the run is {}; `runbook approvals` lists what is open", run.status())),
-            (Some(step), paths) => CliError::invalid(format!("`{step}` of run {} waits for no {}", run.id, &what[3..]))
-                .hint(format!("these do: {}", paths.join(", "))),
+            (Some(step), []) => {
+                CliError::invalid(format!("`{step}` of run {} waits for no {}", run.id, &what[3..]))
+                    .hint(format!("the run is {}; `runbook approvals` lists what is open", run.status()))
+            }
+            (Some(step), paths) => {
+                CliError::invalid(format!("`{step}` of run {} waits for no {}", run.id, &what[3..]))
+                    .hint(format!("these do: {}", paths.join(", ")))
+            }
             (None, _) => CliError::invalid(format!("run {} does not wait for {what}", run.id))
                 .hint(format!("it is {}; `runbook approvals` lists what is open", run.status())),
         }
@@ -95,7 +104,12 @@ impl Speaker {
     }
 
     /// Asks on the terminal; `None` where the person leaves it open.
-    pub async fn converse(&self, app: &App, node: &Node, question: &Question<'_>) -> Result<Option<Input>, CliError> {
+    pub async fn converse(
+        &self,
+        app: &App,
+        node: &Node,
+        question: &Question<'_>,
+    ) -> Result<Option<Input>, CliError> {
         let mut ask = Ask::of(&self.run, node, question, &self.me)
             .map_err(|rejected| CliError::from(runbook_engine::EngineError::from(rejected)))?;
         app.insist(&format!("{}\n", self.describe(node, question, Paint::new(app.terminal.colour))));
@@ -110,7 +124,13 @@ impl Speaker {
     }
 
     /// Says it, and tells what became of it and who goes on.
-    pub async fn say(&self, app: &App, step: Option<&str>, input: Input, word: &str) -> Result<Exit, CliError> {
+    pub async fn say(
+        &self,
+        app: &App,
+        step: Option<&str>,
+        input: Input,
+        word: &str,
+    ) -> Result<Exit, CliError> {
         let run = self.engine.say(self.run.id, &self.me, input).await?;
         let driven = self.engine.is_driven(run.id).await?;
         let next = format!("runbook resume {}", run.id);
@@ -148,6 +168,7 @@ async fn line(prompt: &str) -> Result<Option<String>, CliError> {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|length| (length > 0).then_some(line))
     });
-    let read = read.await.map_err(|error| CliError::failed(format!("the terminal cannot be read: {error}")))?;
+    let read =
+        read.await.map_err(|error| CliError::failed(format!("the terminal cannot be read: {error}")))?;
     read.map_err(|error| CliError::failed(format!("the terminal cannot be read: {error}")))
 }

@@ -105,8 +105,11 @@ fn told((step, outcome): &Foreseen, paint: Paint) -> String {
             let diff = report::diff(change);
             let diff = if paint.is_on() { report::paint(&diff) } else { diff };
             let diff: String = diff.lines().map(|line| format!("    {line}\n")).collect();
-            let warnings: String =
-                validation.warnings.iter().map(|warning| format!("  warning  {}\n", one_line(warning))).collect();
+            let warnings: String = validation
+                .warnings
+                .iter()
+                .map(|warning| format!("  warning  {}\n", one_line(warning)))
+                .collect();
             format!(
                 "{}  {} ({})\n  on {}\n{diff}{warnings}",
                 paint.heading(step),
@@ -119,7 +122,8 @@ fn told((step, outcome): &Foreseen, paint: Paint) -> String {
             format!("{}  nothing to take back: {}\n", paint.heading(step), one_line(summary))
         }
         Err(fault) => {
-            let hint = fault.hint.as_deref().map(|hint| format!("\n  hint: {}", one_line(hint))).unwrap_or_default();
+            let hint =
+                fault.hint.as_deref().map(|hint| format!("\n  hint: {}", one_line(hint))).unwrap_or_default();
             let why = paint.tone(Tone::Bad, one_line(&fault.message));
             format!("{}  could not be taken back as it is now: {why}{hint}\n", paint.heading(step))
         }

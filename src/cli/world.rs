@@ -189,7 +189,10 @@ fn tell(app: &App, options: &Options, world: &World, kubeconfig: &Path) {
     }
     let paint = Paint::stdout(app);
     let head = format!("simulated world {}, time x{}: nothing here is real", options.scenario, world.speed());
-    let state = options.state.as_ref().map_or_else(|| "in memory, gone with this process".to_owned(), |folder| folder.display().to_string());
+    let state = options.state.as_ref().map_or_else(
+        || "in memory, gone with this process".to_owned(),
+        |folder| folder.display().to_string(),
+    );
     app.print(&format!(
         "{}\n\nkubeconfig  {kubeconfig}\nkubernetes  {}\nprometheus  {}\nflags       {} (token {})\n\
          services    {}\nslack       {}\nstate       {state}\n\n\

@@ -8,18 +8,14 @@ use super::{
     paint, rows,
 };
 use crate::{
-    change::brief,
+    change::{brief, gist},
     event::{StepStatus, Verdict},
     run::{Node, Phase, Role, Run},
     runbook::Kind,
     secret,
     spec::Effect,
     timeline::crowd,
-    unknown,
 };
-
-/// More single outputs of one step than this are not read by anyone on one line.
-const MOST_OUTPUTS: usize = 8;
 
 /// A run for people. Colour only repeats what the words say.
 pub fn text(run: &Run, colour: bool) -> String {
@@ -190,7 +186,7 @@ fn details(node: &Node, depth: usize, style: &Style, out: &mut String) {
         put("", &if style.colour { paint(&lines) } else { lines });
         put("approval", &gate_text(node));
     } else if matches!(node.kind(), Some(Kind::Check(_))) && !node.outputs.is_null() {
-        put("read", &outputs_text(&node.outputs));
+        put("read", &gist(&node.outputs));
     }
     for warning in &node.warnings {
         put("warning", &style.paint("33", warning));
@@ -217,28 +213,6 @@ fn gate_text(node: &Node) -> String {
     format!("{who}{effect}{risk}{eta}")
 }
 
-/// The single numbers and words of what was read, on one line: the one value, where there is one.
-fn outputs_text(outputs: &Value) -> String {
-    let Value::Object(fields) = outputs else { return brief(outputs) };
-    if let Some(value) = fields.get("value").filter(|value| !value.is_null()) {
-        return format!("value={}", scalar(value));
-    }
-    let is_single = |value: &Value| {
-        unknown::reason(value).is_some() || !(value.is_array() || value.is_object() || value.is_null())
-    };
-    let shown: Vec<String> = fields
-        .iter()
-        .filter(|(_, value)| is_single(value))
-        .map(|(name, value)| format!("{name}={}", scalar(value)))
-        .take(MOST_OUTPUTS)
-        .collect();
-    shown.join("  ")
-}
-
-fn scalar(value: &Value) -> String {
-    if unknown::reason(value).is_some() { "(unknown)".to_owned() } else { brief(value) }
-}
-
 fn footer(run: &Run, style: &Style) -> String {
     if run.is_dry() {
         let changes = run.nodes().filter(|node| node.change.is_some()).count();
@@ -260,26 +234,4 @@ fn footer(run: &Run, style: &Style) -> String {
     };
     let reason = ended.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("\n{}{recovered}{reason}\n", style.bold(run_word(run)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn outputs_are_short_enough_to_be_read() {
-        for (outputs, text) in [
-            (json!({ "value": 8.062653225905525, "min": 1 }), "value=8.063"),
-            (json!({ "value": 0.0004912 }), "value=0.0004912"),
-            (json!({ "value": 0.99621 }), "value=0.9962"),
-            (json!({ "value": 1081.0 }), "value=1081"),
-            (json!({ "value": -12345.678 }), "value=-12346"),
-            (json!({ "value": 0.0 }), "value=0"),
-            (json!({ "ready": 3, "desired": 3, "pods": [1, 2], "none": null }), "ready=3  desired=3"),
-            (json!({ "ready": unknown::because("later") }), "ready=(unknown)"),
-        ] {
-            assert_eq!(outputs_text(&outputs), text);
-        }
-    }
 }

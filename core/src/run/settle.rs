@@ -11,7 +11,7 @@ use super::{
     pending::FINAL_LOOK,
 };
 use crate::{
-    change::{Change, Landed, Planned, Validation, brief},
+    change::{Change, Landed, Planned, Validation, brief, gist},
     duration::Duration,
     event::{Body, Reading, SteadyReading, StepStatus},
     expression,
@@ -468,18 +468,10 @@ fn judge_one(check: &SteadyCheck, names: &Value, reading: Result<Reading, Fault>
         Ok(reading) => {
             let names = with_outputs(names.clone(), &reading.outputs);
             match expression::holds(&check.expect, &names) {
-                Ok(passed) => SteadyReading { id, passed, seen: seen(&reading.outputs) },
+                Ok(passed) => SteadyReading { id, passed, seen: gist(&reading.outputs) },
                 Err(error) => SteadyReading { id, passed: None, seen: error.to_string() },
             }
         }
-    }
-}
-
-/// The outputs of a reading on one line: its value, where it has one.
-fn seen(outputs: &Value) -> String {
-    match outputs.get("value") {
-        Some(value) => format!("value = {}", brief(value)),
-        None => brief(outputs),
     }
 }
 

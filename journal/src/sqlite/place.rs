@@ -89,6 +89,12 @@ impl Place {
         fs::metadata(self.beside("-wal")).is_ok_and(|log| log.len() > 0)
     }
 
+    /// SQLite blames the disk where it meets a folder or a device.
+    pub(super) fn expect_file(&self) -> io::Result<()> {
+        let is_file = fs::metadata(&self.0)?.is_file();
+        if is_file { Ok(()) } else { Err(io::Error::other("it is not a file")) }
+    }
+
     pub(super) fn identity(&self) -> io::Result<Identity> {
         fs::metadata(&self.0).map(|metadata| Identity::of(&metadata))
     }

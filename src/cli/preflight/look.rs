@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt as _, stream};
 use runbook_contract::Obstacle;
 use runbook_core::{
-    Timestamp, Value,
-    expression, inputs,
+    Timestamp, Value, expression, inputs,
     runbook::{Approval, Kind, Runbook, Step},
     secret, unknown,
 };
@@ -81,7 +80,11 @@ impl<'a> Looker<'a> {
         }
         match step.kind() {
             Some(Kind::Check(action) | Kind::Action(action)) => {
-                found.calls.push(Call { step: path, action: action.to_owned(), input: render(&step.with, names) });
+                found.calls.push(Call {
+                    step: path,
+                    action: action.to_owned(),
+                    input: render(&step.with, names),
+                });
             }
             Some(Kind::Options(options)) => {
                 for option in options {
@@ -97,9 +100,8 @@ impl<'a> Looker<'a> {
         let Some(runbook) = self.library.runbooks.get(name).filter(|_| depth < DEEPEST) else { return };
         let given = render(&step.with, names);
         let resolved = given.and_then(|given| {
-            inputs::resolve(&runbook.inputs, &given).map_err(|problems| {
-                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-            })
+            inputs::resolve(&runbook.inputs, &given)
+                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         });
         match resolved {
             Ok(inputs) => self.collect(runbook, &inputs, &format!("{path}."), depth + 1, found),
@@ -122,7 +124,9 @@ impl<'a> Looker<'a> {
             .iter()
             .chain(options)
             .chain(&runbook.finally)
-            .map(|step| (step.id.clone(), unknown::because(format!("`{}` gives it while the runbook runs", step.id))))
+            .map(|step| {
+                (step.id.clone(), unknown::because(format!("`{}` gives it while the runbook runs", step.id)))
+            })
             .collect();
         let marks: BTreeMap<&str, String> =
             runbook.secrets.iter().map(|name| (name.as_str(), secret::mark(name))).collect();
@@ -196,7 +200,10 @@ impl<'a> Looker<'a> {
             });
         };
         if people.len() < needed {
-            say(State::Blocked, format!("{needed} have to approve, and {} has {}", approval.from.join(", "), people.len()));
+            say(
+                State::Blocked,
+                format!("{needed} have to approve, and {} has {}", approval.from.join(", "), people.len()),
+            );
         } else if others < needed {
             say(State::Warning, format!("only you could approve, and nobody may approve a run of their own"));
         }
@@ -224,9 +231,12 @@ impl<'a> Looker<'a> {
         match self.engine.preflight(&call.action, input).await {
             Err(fault) => vec![one(State::Blocked, "failed", fault.message, fault.hint)],
             Ok(obstacles) if obstacles.is_empty() => vec![one(State::Ready, "ready", String::new(), None)],
-            Ok(obstacles) => obstacles.into_iter().map(|Obstacle { blocking, code, message, hint }| {
-                one(if blocking { State::Blocked } else { State::Warning }, &code, message, hint)
-            }).collect(),
+            Ok(obstacles) => obstacles
+                .into_iter()
+                .map(|Obstacle { blocking, code, message, hint }| {
+                    one(if blocking { State::Blocked } else { State::Warning }, &code, message, hint)
+                })
+                .collect(),
         }
     }
 }
