@@ -12,13 +12,13 @@ const LONGEST_BACK_OFF: Seconds = 300.0;
 /// How long a crashing container lives each time.
 pub(crate) const CRASH_AFTER: Seconds = 4.0;
 const DEFAULT_STARTUP: Seconds = 10.0;
-/// An image with this tag does not exist.
-const MISSING_TAG: &str = ":bad-image";
+/// Images with these tags do not exist.
+const MISSING_TAGS: [&str; 2] = [":bad", ":bad-image"];
 
 /// How a pod behaves under what holds now.
 pub(crate) fn behaviour(model: &Model<'_>, pod: &Pod) -> Behaviour {
     let Some(facts) = model.facts(pod) else { return Behaviour::Runs };
-    if facts.image.ends_with(MISSING_TAG) {
+    if MISSING_TAGS.iter().any(|tag| facts.image.ends_with(tag)) {
         return Behaviour::ImagePull;
     }
     let Some(workload) = model.scenario.workload(&pod.namespace, &pod.deployment) else {

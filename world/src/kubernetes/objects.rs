@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::cluster::NOTICE;
-use crate::kubernetes::failure::Failure;
+use crate::kubernetes::failure::{Failure, Flaw};
 use crate::kubernetes::patch::apply;
 use crate::kubernetes::patch::ownership::{self, Manager, Paths};
 use crate::kubernetes::resources::Resource;
@@ -79,12 +79,23 @@ pub(crate) fn patch(
     body: &[u8],
 ) -> Result<Vec<String>, Failure> {
     let old = existing(state, change)?;
-    let mut new = patch::patched(change.resource, change.name, shown, media_type, body)?;
+    let mut new = patch::patched(change.resource, shown, media_type, body)?;
     // A patch that says nothing about the version applies to whatever there is.
     if new["metadata"]["resourceVersion"] == shown["metadata"]["resourceVersion"] {
         new["metadata"]["resourceVersion"] = Value::Null;
     }
-    save(state, change, Some(old), new, "Update")
+    save(state, change, Some(old), new, "Update").map_err(|failure| match failure.reason {
+        // The server reads a strategic patch into the object's types, and says so of the patch.
+        "BadRequest" if media_type == patch::STRATEGIC && !change.strict => {
+            let flaw = Flaw {
+                reason: "FieldValueInvalid",
+                field: "patch".into(),
+                message: format!("Invalid value: {}", failure.message),
+            };
+            Failure::invalid(change.resource, change.name, &[flaw])
+        }
+        _ => failure,
+    })
 }
 
 /// Applies a configuration; makes the object where there is none. Says whether it made it.
@@ -125,6 +136,10 @@ pub(crate) fn delete(state: &mut State, change: &Change<'_>, options: &Value) ->
         }
     }
     state.objects.remove(&change.key());
+    if change.resource.kind == "Namespace" {
+        // Everything in it goes with it; the pods follow their deployments.
+        state.objects.retain(|key, _| key.split('/').nth(1) != Some(change.name));
+    }
     state.stamp();
     Ok(old)
 }

@@ -23,6 +23,7 @@ const GET_LIST: &[&str] = &["get", "list"];
 const CREATE: &[&str] = &["create"];
 const CHANGE: &[&str] = &["get", "list", "watch", "patch", "update"];
 const ALL: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const NAMESPACE: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 const POD: &[&str] = &["delete", "deletecollection", "get", "list", "watch"];
 const STATUS: &[&str] = &["get"];
 
@@ -56,6 +57,7 @@ pub(crate) static RESOURCES: &[Resource] = &[
         kind: "Namespace",
         short: &["ns"],
         namespaced: false,
+        verbs: NAMESPACE,
         ..PLAIN
     },
     Resource {
@@ -88,6 +90,13 @@ pub(crate) static RESOURCES: &[Resource] = &[
         kind: "ResourceQuota",
         short: &["quota"],
         verbs: ALL,
+        ..PLAIN
+    },
+    Resource {
+        plural: "serviceaccounts",
+        singular: "serviceaccount",
+        kind: "ServiceAccount",
+        short: &["sa"],
         ..PLAIN
     },
     Resource {

@@ -14,6 +14,7 @@ pub(crate) fn read(resource: &Resource, mut object: Value) -> Result<(Value, Vec
     quantities_as_text(&mut object);
     let read = match resource.kind {
         "ConfigMap" => through::<core::ConfigMap>(&object),
+        "Namespace" => through::<core::Namespace>(&object),
         "Node" => through::<core::Node>(&object),
         "ResourceQuota" => through::<core::ResourceQuota>(&object),
         "Service" => through::<core::Service>(&object),

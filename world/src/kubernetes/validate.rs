@@ -49,17 +49,19 @@ fn deployment(old: Option<&Value>, new: &Value, flaws: &mut Vec<Flaw>) -> Result
         rolling(&spec["strategy"]["rollingUpdate"][field], field, flaws);
     }
     let selector = &spec["selector"];
+    let labels = &spec["template"]["metadata"]["labels"];
+    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
+        flaws.push(Flaw::required("spec.selector", ""));
+    }
+    if flaws.iter().any(|flaw| flaw.field == "spec.selector") || !Labels::of_object(selector).matches(labels)
+    {
+        let why = "`selector` does not match template `labels`";
+        flaws.push(Flaw::invalid("spec.template.metadata.labels", labels, why));
+    }
     if let Some(old) = old
         && old["spec"]["selector"] != *selector
     {
         flaws.push(Flaw::invalid("spec.selector", selector, "field is immutable"));
-    }
-    let labels = &spec["template"]["metadata"]["labels"];
-    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
-        flaws.push(Flaw::required("spec.selector", ""));
-    } else if !Labels::of_object(selector).matches(labels) {
-        let why = "`selector` does not match template `labels`";
-        flaws.push(Flaw::invalid("spec.template.metadata.labels", labels, why));
     }
     let kind = text(spec, "/strategy/type");
     if !matches!(kind, "RollingUpdate" | "Recreate") {

@@ -171,13 +171,7 @@ fn scale(
         let before = deployments::scale(&present);
         let wanted = match verb {
             "update" => parse(request)?,
-            _ => patch::patched(
-                target.resource,
-                target.named(),
-                &before,
-                &request.media_type(),
-                &request.body,
-            )?,
+            _ => patch::patched(target.resource, &before, &request.media_type(), &request.body)?,
         };
         let replicas = match &wanted["spec"]["replicas"] {
             Value::Null => json!(0),

@@ -5,9 +5,9 @@ pub(crate) mod lists;
 pub(crate) mod ownership;
 pub(crate) mod strategic;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::kubernetes::failure::{Failure, Flaw};
+use crate::kubernetes::failure::Failure;
 use crate::kubernetes::resources::Resource;
 
 pub(crate) const JSON: &str = "application/json-patch+json";
@@ -18,7 +18,6 @@ pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 /// Applies any patch but a server-side apply, which needs to know who owns what.
 pub(crate) fn patched(
     resource: &Resource,
-    name: &str,
     object: &Value,
     media_type: &str,
     body: &[u8],
@@ -28,10 +27,11 @@ pub(crate) fn patched(
     match media_type {
         JSON => {
             let patch: json_patch::Patch = parse(body)?;
-            json_patch::patch(&mut result, &patch).map_err(|error| {
-                let why = format!("the server rejected our request due to an error in our request: {error}");
-                let flaw = Flaw { reason: "FieldValueInvalid", field: "patch".into(), message: why };
-                Failure::invalid(resource, name, &[flaw])
+            json_patch::patch(&mut result, &patch).map_err(|error| Failure {
+                code: 422,
+                reason: "Invalid",
+                message: "the server rejected our request due to an error in our request".into(),
+                details: json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": error.to_string() }] }),
             })?;
         }
         MERGE => json_patch::merge(&mut result, &parse_object(body)?),
@@ -63,15 +63,13 @@ fn parse_object(body: &[u8]) -> Result<Value, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::kubernetes::resources;
 
     fn patch(media_type: &str, body: &Value) -> Result<Value, Failure> {
         let resource = resources::by_kind("Deployment").unwrap();
         let object = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 3}});
-        patched(resource, "api", &object, media_type, body.to_string().as_bytes())
+        patched(resource, &object, media_type, body.to_string().as_bytes())
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn merge_value(target: &mut Value, patch: &Value, field: &str) -> Result<(), Fai
         target.retain(|key, _| keep.iter().any(|kept| kept.as_str() == Some(key)));
     }
     for (key, value) in patch.iter().filter(|(key, _)| !key.starts_with('$')) {
-        merge_field(target, field, key, value)?;
+        let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
+        merge_field(target, field, key, value, order.map(Vec::as_slice))?;
     }
     for (key, value) in patch {
         let listed = value.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -51,10 +52,11 @@ fn merge_value(target: &mut Value, patch: &Value, field: &str) -> Result<(), Fai
         {
             items.retain(|item| !listed.contains(item));
         }
-        if let Some(list) = key.strip_prefix(ELEMENT_ORDER)
+        if let Some(list) = key.strip_prefix(ELEMENT_ORDER).filter(|list| !patch.contains_key(*list))
             && let Some(items) = target.get_mut(list).and_then(Value::as_array_mut)
         {
-            reorder(items, listed, kind(field, list, listed));
+            let server = items.clone();
+            arrange(items, listed, &server, kind(field, list, listed));
         }
     }
     Ok(())
@@ -65,6 +67,7 @@ fn merge_field(
     parent: &str,
     key: &str,
     value: &Value,
+    order: Option<&[Value]>,
 ) -> Result<(), Failure> {
     match value {
         Value::Null => {
@@ -78,7 +81,11 @@ fn merge_field(
             if let Value::Array(there) = there {
                 // An empty side tells nothing about what its items would look like.
                 let telling = if items.is_empty() { &there[..] } else { &items[..] };
-                merge_list(there, items, kind(parent, key, telling), key)?;
+                let (kind, server) = (kind(parent, key, telling), there.clone());
+                merge_list(there, items, kind, key)?;
+                if kind != ListKind::Atomic {
+                    arrange(there, order.unwrap_or(items), &server, kind);
+                }
             }
         }
         _ => merge_value(target.entry(key).or_insert(Value::Null), value, key)?,
@@ -130,17 +137,30 @@ fn merge_list(target: &mut Vec<Value>, patch: &[Value], kind: ListKind, field: &
     Ok(())
 }
 
-/// Puts items into the order that the patch asks for; those it does not name come after.
-fn reorder(items: &mut [Value], order: &[Value], kind: ListKind) {
+/// Puts a merged list into order as the API server does: what the patch names in the order of the
+/// patch, what only the server had in its own, and what is new before what it would stand beside.
+fn arrange(items: &mut Vec<Value>, patch: &[Value], server: &[Value], kind: ListKind) {
     let identity = |item: &Value| match kind {
         ListKind::Keyed(key) => item.get(key).cloned().unwrap_or(Value::Null),
         _ => item.clone(),
     };
-    let order: Vec<Value> = order.iter().map(identity).collect();
-    items.sort_by_key(|item| {
-        let identity = identity(item);
-        order.iter().position(|wanted| *wanted == identity).unwrap_or(order.len())
-    });
+    let place = |order: &[Value], item: &Value| {
+        let wanted = identity(item);
+        order.iter().position(|other| identity(other) == wanted)
+    };
+    let (mut named, alone): (Vec<Value>, Vec<Value>) =
+        std::mem::take(items).into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let mut named = named.into_iter().peekable();
+    for item in alone {
+        let own = place(server, &item);
+        while let Some(next) = named.next_if(|next| place(server, next).is_none_or(|there| Some(there) < own))
+        {
+            items.push(next);
+        }
+        items.push(item);
+    }
+    items.extend(named);
 }
 
 #[cfg(test)]
@@ -225,6 +245,25 @@ mod tests {
             let mut object = deployment();
             merge(&mut object, &patch).unwrap();
             assert_eq!(look(&object), expected, "{patch}");
+        }
+    }
+
+    #[test]
+    fn what_is_new_stands_before_what_only_the_server_has() {
+        for (order, expected) in [
+            (json!(null), ["C", "A", "B"]),
+            (json!([{"name": "A"}, {"name": "B"}, {"name": "C"}]), ["A", "B", "C"]),
+            (json!([{"name": "A"}, {"name": "C"}, {"name": "B"}]), ["A", "C", "B"]),
+        ] {
+            let mut object = deployment();
+            let mut container = json!({"name": "api", "env": [{"name": "C", "value": "3"}]});
+            if order.is_array() {
+                container["$setElementOrder/env"] = order;
+            }
+            merge(&mut object, &containers(json!([container]))).unwrap();
+            let names: Vec<&str> =
+                api(&object)["env"].as_array().unwrap().iter().filter_map(|v| v["name"].as_str()).collect();
+            assert_eq!(names, expected);
         }
     }
 

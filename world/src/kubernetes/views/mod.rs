@@ -55,6 +55,7 @@ impl<'a> View<'a> {
         let mut found: Vec<Value> = match (resource.group, resource.plural) {
             ("", "pods") => self.pods().map(|pod| pods::render(self, pod)).collect(),
             ("", "events") => events::all(self),
+            ("", "serviceaccounts") => accounts(self),
             ("", "endpoints") => network::endpoints(self),
             ("discovery.k8s.io", _) => network::slices(self),
             ("metrics.k8s.io", "nodes") => metrics::nodes(self),
@@ -79,6 +80,7 @@ impl<'a> View<'a> {
         match (resource.group, resource.plural) {
             ("apps", "deployments") => deployments::render(self, object),
             ("apps", "replicasets") => deployments::render_set(self, object),
+            ("", "namespaces") => active(object),
             ("", "resourcequotas") => policies::quota(self, object),
             ("policy", _) => policies::budget(self, object),
             ("autoscaling", _) => policies::autoscaler(self, object),
@@ -88,9 +90,32 @@ impl<'a> View<'a> {
     }
 }
 
+/// Every namespace has the account that pods run as.
+fn accounts(view: &View<'_>) -> Vec<Value> {
+    let of = |namespace: &Value| {
+        let metadata = &namespace["metadata"];
+        json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {
+                "name": "default", "namespace": metadata["name"], "resourceVersion": metadata["resourceVersion"],
+                "creationTimestamp": metadata["creationTimestamp"],
+                "uid": crate::names::uid(&format!("account/{}", metadata["uid"])),
+            },
+        })
+    };
+    view.state.objects_of("namespaces").map(of).collect()
+}
+
+fn active(object: &Value) -> Value {
+    let mut shown = object.clone();
+    shown["status"] = json!({ "phase": "Active" });
+    shown
+}
+
 /// Whether clients see this resource from the stored objects.
 fn is_stored(resource: &Resource) -> bool {
-    let derived = ["pods", "events", "endpoints", "endpointslices"];
+    let derived = ["pods", "events", "endpoints", "endpointslices", "serviceaccounts"];
     resource.group != "metrics.k8s.io" && !derived.contains(&resource.plural)
 }
 
