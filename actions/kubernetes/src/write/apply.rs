@@ -94,13 +94,13 @@ impl Shape for Apply {
             field("/metadata/name", "metadata.name")?,
         );
         let own = text(&manifest, "/metadata/namespace");
-        if let (Some(own), Some(given)) = (&own, &input.namespace) {
-            if own != given {
-                return Err(Fault::permanent(format!(
-                    "{source} is for namespace `{own}`, the step for `{given}`"
-                ))
-                .hint("leave one of the two out"));
-            }
+        if let (Some(own), Some(given)) = (&own, &input.namespace)
+            && own != given
+        {
+            return Err(Fault::permanent(format!(
+                "{source} is for namespace `{own}`, the step for `{given}`"
+            ))
+            .hint("leave one of the two out"));
         }
         let resource = discover::resource(session, &kind, Some(&api_version)).await?;
         let namespace = own.or(input.namespace).filter(|_| resource.namespaced);

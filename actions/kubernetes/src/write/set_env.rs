@@ -141,50 +141,13 @@ impl Edit for SetEnv {
         json!({"container": container, "env": values.collect::<Map<_, _>>()})
     }
 
-    /// One operation for each variable, in an order in which each finds what it expects: values in
-    /// place, then those that go (from behind), then those that come (each to its old place).
     fn patch(object: &Value, fields: &Value, image: &Value) -> Value {
         let container = fields.get("container").and_then(Value::as_str).unwrap_or_default();
         let Some((at, found)) = template::find(object, container) else { return json!([]) };
         let base = format!("/spec/template/spec/containers/{at}/env");
-        let entries = entries(object, container);
-        let wanted = fields.get("env").and_then(Value::as_object).cloned().unwrap_or_default();
-        let place = |name: &str| entries.iter().position(|entry| name_of(entry) == Some(name));
-        let (mut set, mut gone, mut come) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, value) in &wanted {
-            match (place(name), value) {
-                (Some(at), Value::Null) => gone.push(at),
-                (Some(at), value) if value_of(&entries[at]) != *value => {
-                    set.push(
-                        json!({"op": "replace", "path": format!("{base}/{at}"), "value": entry(name, value)}),
-                    );
-                }
-                (Some(_), _) | (None, Value::Null) => {}
-                (None, value) => come.push((
-                    image.pointer(&ops::pointer(&["places", name])).and_then(Value::as_u64),
-                    entry(name, value),
-                )),
-            }
-        }
-        gone.sort_unstable();
-        let mut left = entries.len() - gone.len();
-        let is_last = left == 0 && come.is_empty() && !gone.is_empty();
-        if is_last {
-            return json!([{"op": "remove", "path": base}]);
-        }
-        set.extend(gone.iter().rev().map(|at| json!({"op": "remove", "path": format!("{base}/{at}")})));
-        come.sort_by_key(|(place, _)| place.unwrap_or(u64::MAX));
-        if found.get("env").is_none_or(Value::is_null) && !come.is_empty() {
-            let all: Vec<Value> = come.into_iter().map(|(_, entry)| entry).collect();
-            return json!([{"op": "add", "path": base, "value": all}]);
-        }
-        for (place, entry) in come {
-            let old = place.and_then(|place| usize::try_from(place).ok()).filter(|place| *place < left);
-            let at = old.map_or("-".to_owned(), |old| old.to_string());
-            set.push(json!({"op": "add", "path": format!("{base}/{at}"), "value": entry}));
-            left += 1;
-        }
-        Value::Array(set)
+        let difference = Difference::of(&entries(object, container), fields, image);
+        let has_list = found.get("env").is_some_and(|env| !env.is_null());
+        Value::Array(difference.operations(&base, has_list))
     }
 
     fn undo_input(change: &Change) -> Value {
@@ -198,6 +161,70 @@ impl Edit for SetEnv {
             input.insert("env".to_owned(), plain.collect::<Map<_, _>>().into());
         }
         input
+    }
+}
+
+/// What is to be done to a list of variables.
+#[derive(Debug, Default)]
+struct Difference {
+    /// How many there are.
+    length: usize,
+    /// New values, each in its place.
+    set: Vec<(usize, Value)>,
+    /// The places of those that go.
+    gone: Vec<usize>,
+    /// Those that come, each to the place where it was before, if it was.
+    come: Vec<(Option<usize>, Value)>,
+}
+
+impl Difference {
+    fn of(entries: &[Value], fields: &Value, image: &Value) -> Self {
+        let mut difference = Self { length: entries.len(), ..Self::default() };
+        for (name, value) in fields.get("env").and_then(Value::as_object).into_iter().flatten() {
+            let place = entries.iter().position(|entry| name_of(entry) == Some(name));
+            match (place, value) {
+                (Some(place), Value::Null) => difference.gone.push(place),
+                (Some(place), value) if value_of(&entries[place]) != *value => {
+                    difference.set.push((place, entry(name, value)));
+                }
+                (Some(_), _) | (None, Value::Null) => {}
+                (None, value) => {
+                    let old = image.pointer(&ops::pointer(&["places", name])).and_then(Value::as_u64);
+                    let old = old.and_then(|old| usize::try_from(old).ok());
+                    difference.come.push((old, entry(name, value)));
+                }
+            }
+        }
+        difference.gone.sort_unstable();
+        difference.come.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
+        difference
+    }
+
+    /// The operations, in an order in which each finds the places as it names them: new values,
+    /// then those that go, from behind, then those that come, from the front.
+    fn operations(self, base: &str, has_list: bool) -> Vec<Value> {
+        let left = self.length - self.gone.len();
+        if left == 0 && self.length > 0 && self.come.is_empty() {
+            return vec![json!({"op": "remove", "path": base})];
+        }
+        if !has_list {
+            let all: Vec<Value> = self.come.into_iter().map(|(_, entry)| entry).collect();
+            return if all.is_empty() { all } else { vec![json!({"op": "add", "path": base, "value": all})] };
+        }
+        let set = self.set.into_iter().map(
+            |(place, entry)| json!({"op": "replace", "path": format!("{base}/{place}"), "value": entry}),
+        );
+        let gone = self
+            .gone
+            .into_iter()
+            .rev()
+            .map(|place| json!({"op": "remove", "path": format!("{base}/{place}")}));
+        let come = self.come.into_iter().zip(left..).map(|((place, entry), length)| {
+            let place =
+                place.filter(|place| *place < length).map_or("-".to_owned(), |place| place.to_string());
+            json!({"op": "add", "path": format!("{base}/{place}"), "value": entry})
+        });
+        set.chain(gone).chain(come).collect()
     }
 }
 

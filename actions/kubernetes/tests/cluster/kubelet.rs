@@ -175,7 +175,7 @@ async fn a_command_runs_once_and_its_output_is_bounded() {
     assert!(stdout.starts_with("hello xxx"));
     assert_eq!(stdout.len(), 64 * 1024);
     assert_eq!(access.writes_sent(), 1);
-    let queries = queries.lock().unwrap();
+    let queries = queries.lock().unwrap().clone();
     assert_eq!(queries.len(), 1);
     assert!(
         queries[0].contains("command=redis-cli&command=info&command=a+b")

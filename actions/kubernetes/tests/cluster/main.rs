@@ -2,6 +2,8 @@
 //! what is about missing rights, `RUNBOOK_TEST_KUBECONFIG_NOBODY`; and against a stub of one, for
 //! what no healthy server does and what needs a kubelet.
 
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+
 mod changes;
 mod faults;
 mod fixture;
