@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use runbook_contract::Obstacle;
-use runbook_core::{Value, spec::Permission};
+use runbook_core::{Value, fault::FaultKind, spec::Permission};
 use serde_json::json;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
 };
 
 const MOST_REVIEWS: usize = 24;
+const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Kinds that no namespace holds.
 const CLUSTER_WIDE: [&str; 2] = ["nodes", "namespaces"];
 
@@ -59,17 +60,63 @@ async fn review(
     let full = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
     match session.send(&Call::post(place, question).dry()).await {
         Ok(answer) if answer.value.pointer("/status/allowed").and_then(Value::as_bool) == Some(true) => None,
-        Ok(_) => Some(Obstacle {
-            blocking: true,
-            code: "rbac".to_owned(),
-            message: format!("you may not `{verb}` {full} in {scope}"),
-            hint: Some(format!("ask for a role with `{verb}` on `{full}` in {scope}")),
-        }),
-        Err(fault) => Some(Obstacle {
-            blocking: false,
-            code: "rbac".to_owned(),
-            message: format!("whether you may `{verb}` {full} in {scope} could not be asked: {fault}"),
-            hint: None,
-        }),
+        Ok(_) => Some(lacking(verb, &full, &scope)),
+        Err(fault) => match tried(session, group, resource, verb, namespace, name).await {
+            Tried::Allowed => None,
+            Tried::Forbidden => Some(lacking(verb, &full, &scope)),
+            Tried::Untold => Some(Obstacle {
+                blocking: false,
+                code: "rbac".to_owned(),
+                message: format!("whether you may `{verb}` {full} in {scope} could not be asked: {fault}"),
+                hint: None,
+            }),
+        },
+    }
+}
+
+fn lacking(verb: &str, full: &str, scope: &str) -> Obstacle {
+    Obstacle {
+        blocking: true,
+        code: "rbac".to_owned(),
+        message: format!("you may not `{verb}` {full} in {scope}"),
+        hint: Some(format!("ask for a role with `{verb}` on `{full}` in {scope}")),
+    }
+}
+
+enum Tried {
+    Allowed,
+    Forbidden,
+    Untold,
+}
+
+/// Where a cluster does not answer reviews, the right shows in whether it takes a request that needs
+/// it: a read, or an empty patch that is not persisted. Rights are checked before anything else.
+async fn tried(
+    session: &Session<'_>,
+    group: &str,
+    resource: &str,
+    verb: &str,
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> Tried {
+    let version = if matches!(group, "" | "apps") { "v1" } else { return Tried::Untold };
+    if resource.contains('/') {
+        return Tried::Untold;
+    }
+    let mut place = Place::of(group, version, resource);
+    if let Some(namespace) = namespace {
+        place = place.within(namespace);
+    }
+    let call = match (verb, name) {
+        ("list", _) => Call::get(place).query("limit", "1"),
+        ("get", Some(name)) => Call::get(place.named(name)),
+        ("patch", Some(name)) => Call::patch(place.named(name), MERGE_PATCH, json!({})).dry(),
+        _ => return Tried::Untold,
+    };
+    match session.send(&call).await {
+        Ok(_) => Tried::Allowed,
+        Err(fault) if fault.kind == FaultKind::Forbidden => Tried::Forbidden,
+        Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::Permanent) => Tried::Allowed,
+        Err(_) => Tried::Untold,
     }
 }
