@@ -153,8 +153,9 @@ fn inputs(fields: &[Field], paint: Paint) -> String {
             None if field.required => "required".to_owned(),
             None => String::new(),
         };
-        let cells = [&field.name, &field.kind, &default, &field.description];
-        table.row(cells.map(Cell::from));
+        // What may be left out may also be null; that goes without saying.
+        let kind = field.kind.trim_end_matches(" | null");
+        table.row([&field.name, kind, &default, &field.description].map(Cell::from));
     }
     table.indented("  ", paint)
 }

@@ -14,11 +14,11 @@ use crate::{
     cli::{
         App, moment,
         paint::{Paint, Tone, of_effect, one_line},
-        reading, run_id,
+        question, reading, run_id,
         runs::environment,
-        show::to_answer,
     },
     exit::{CliError, Exit},
+    person,
 };
 
 /// List what is open: gates, choices, manual steps, questions in doubt.
@@ -109,9 +109,13 @@ impl Open<'_> {
 
     /// The options that a person may choose among.
     fn options(&self) -> Vec<&str> {
-        let is_choice = self.kind() == "choice";
-        let options = self.node.step().options.as_deref().filter(|_| is_choice);
-        options.into_iter().flatten().map(|option| option.id.as_str()).collect()
+        match &self.question {
+            Question::Answer(Asking { about: About::Choice, .. }) => {
+                let options = question::options(self.run, &self.node.path);
+                options.into_iter().map(|option| option.step().id.as_str()).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn document(&self) -> Value {
@@ -151,24 +155,28 @@ impl Open<'_> {
     }
 
     fn text(&self, now: Timestamp, paint: Paint, whole: bool) -> String {
-        let run = self.run;
-        let place = environment(&run.created.environment, run.created.simulated.is_some());
+        let (run, node) = (self.run, self.node);
         let mut out = format!(
-            "{}  {} in {place}, started {} by {}\n",
+            "{}  {} in {}, started {} by {}\n",
             paint.heading(run.id),
             run.created.runbook.name,
+            environment(&run.created.environment, run.created.simulated.is_some()),
             moment::ago(run.started_at, now),
             run.requested_by.name,
         );
-        let head = format!("{}  {}: {}", self.node.path, self.kind(), one_line(self.prompt()));
-        out.push_str(&format!("  {}\n", paint.tone(Tone::Attention, head)));
-        for (label, words) in self.facts(now, paint) {
-            out.push_str(&format!("    {}  {words}\n", paint.faint(format!("{label:<8}"))));
+        if whole {
+            let me = person::at_the_terminal();
+            let told = question::describe(run, node, &self.question, &me, now, paint);
+            out.extend(told.lines().map(|line| format!("  {line}\n")));
+        } else {
+            let head = format!("{}  {}: {}", node.path, self.kind(), one_line(self.prompt()));
+            out.push_str(&format!("  {}\n", paint.tone(Tone::Attention, head)));
+            for (label, words) in self.facts(now, paint) {
+                out.push_str(&format!("    {}  {words}\n", paint.faint(format!("{label:<8}"))));
+            }
         }
-        if let (true, Some(change)) = (whole, &self.node.change) {
-            let diff = report::diff(change);
-            let diff = if paint.is_on() { report::paint(&diff) } else { diff };
-            out.extend(diff.lines().map(|line| format!("    {line}\n")));
+        for command in question::commands(run.id, node, &self.question) {
+            out.push_str(&format!("    {}  {command}\n", paint.faint(format!("{:<8}", "answer"))));
         }
         secret::mask_text(&out)
     }
@@ -189,14 +197,16 @@ impl Open<'_> {
             facts.push(("options", options.join(", ")));
         }
         if let Some(change) = &node.change {
-            facts.push(("change", format!("{} on {}", one_line(&change.summary), change.target)));
+            facts.push(("target", change.target.to_string()));
+            if change.summary != self.prompt() {
+                facts.push(("change", one_line(&change.summary)));
+            }
         }
         let risk = self.risk(paint);
         if !risk.is_empty() {
             facts.push(("risk", risk));
         }
         facts.extend(node.warnings.iter().map(|warning| ("warning", one_line(warning))));
-        facts.push(("answer", to_answer(self.run, &node.path, &self.question)));
         facts
     }
 

@@ -1,14 +1,141 @@
 //! `runbook completions`: print a completion script for a shell.
+//!
+//! The script asks this program for candidates, so that it knows the project's runbooks, runs and
+//! environments too.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Arg, Command, CommandFactory as _, ValueEnum};
+use clap_complete::{
+    engine::{ArgValueCandidates, CompletionCandidate},
+    env::{CompleteEnv, Shells},
+};
+use runbook_core::{Timestamp, parse::file_stem};
+use runbook_journal::RunQuery;
 
 use crate::{
-    cli::App,
+    cli::{App, Cli, Global, Output, moment},
+    config::Config,
     exit::{CliError, Exit},
+    library::files,
+    wire,
 };
 
-/// Print a completion script for a shell.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+/// Set by the scripts when they ask for candidates.
+const ASKING: &str = "RUNBOOK_COMPLETE";
+/// The newest runs that are offered.
+const RUNS: usize = 30;
 
-pub async fn run(_args: Args, _app: &App) -> Result<Exit, CliError> {
-    Err(CliError::failed("`completions` is not there yet"))
+/// Print a completion script for a shell; it also completes names of runbooks, runs and environments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runbook completions bash >> ~/.bashrc
+  runbook completions zsh >> ~/.zshrc
+  runbook completions fish > ~/.config/fish/completions/runbook.fish")]
+pub struct Args {
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let failed = |why: String| CliError::failed(format!("the completion script could not be made: {why}"));
+    let name = args.shell.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let shells = Shells::builtins();
+    let shell = shells.completer(&name).ok_or_else(|| failed(format!("{name} is not known")))?;
+    let mut script = Vec::new();
+    shell
+        .write_registration(ASKING, "runbook", "runbook", &this_program(), &mut script)
+        .map_err(|error| failed(error.to_string()))?;
+    app.print(&String::from_utf8_lossy(&script));
+    Ok(Exit::Success)
+}
+
+/// The program as it was called, with its whole path where it was not found by its name.
+fn this_program() -> String {
+    let called = PathBuf::from(std::env::args_os().next().unwrap_or_else(|| OsString::from("runbook")));
+    let is_name = called.components().count() == 1;
+    let whole = if is_name { called } else { std::path::absolute(&called).unwrap_or(called) };
+    whole.to_string_lossy().into_owned()
+}
+
+/// Answers a shell that asks for candidates; whether one did.
+pub fn answered() -> bool {
+    let here = std::env::current_dir().ok();
+    let complete = CompleteEnv::with_factory(with_candidates).var(ASKING);
+    complete.try_complete(std::env::args_os(), here.as_deref()).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line with what its arguments may name in this project.
+fn with_candidates() -> Command {
+    Cli::command().mut_args(|arg| offer("", arg)).mut_subcommands(|verb| {
+        let name = verb.get_name().to_owned();
+        verb.mut_args(|arg| offer(&name, arg))
+    })
+}
+
+fn offer(verb: &str, arg: Arg) -> Arg {
+    let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+    let value = value.unwrap_or_else(|| arg.get_id().as_str().to_uppercase());
+    let candidates = match (verb, arg.get_long(), value.as_str()) {
+        (_, Some("env"), _) => ArgValueCandidates::new(environments),
+        (_, Some("runbook"), _) | ("run" | "describe" | "preflight", None, "NAME") => {
+            ArgValueCandidates::new(runbooks)
+        }
+        ("actions", None, "NAME") => ArgValueCandidates::new(actions),
+        (_, None, "RUN" | "RUN_OR_INCIDENT") => ArgValueCandidates::new(runs),
+        _ => return arg,
+    };
+    arg.add(candidates)
+}
+
+/// The configuration as it is found from here; without one there is nothing to offer.
+fn configuration() -> Option<Config> {
+    let config = std::env::var_os("RUNBOOK_CONFIG").map(PathBuf::from);
+    Config::load(&Global { config, env: None, output: Output::Text, quiet: true, verbose: 0 }).ok()
+}
+
+fn environments() -> Vec<CompletionCandidate> {
+    let names = configuration().map(|config| config.environments.into_keys().collect::<Vec<_>>());
+    names.unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Runbooks are named after their files, so none has to be read.
+fn runbooks() -> Vec<CompletionCandidate> {
+    let found = configuration().and_then(|config| files::find(&[config.playbooks]).ok());
+    let name = |path: &PathBuf| CompletionCandidate::new(file_stem(&path.to_string_lossy()));
+    found.unwrap_or_default().iter().map(name).collect()
+}
+
+fn actions() -> Vec<CompletionCandidate> {
+    let candidate = |(name, spec): (String, runbook_core::spec::ActionSpec)| {
+        CompletionCandidate::new(name).help(Some(spec.summary.into()))
+    };
+    wire::specs().into_iter().map(candidate).collect()
+}
+
+fn runs() -> Vec<CompletionCandidate> {
+    let heads = configuration().and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(async {
+            let engine = wire::records(&config, true).await.ok()?;
+            engine.runs(&RunQuery { limit: RUNS, ..RunQuery::default() }).await.ok()
+        })
+    });
+    let now = Timestamp::now();
+    let told = heads.unwrap_or_default().into_iter().map(|head| {
+        let summary = head.summary;
+        let help =
+            format!("{}, {}, {}", summary.runbook, summary.status, moment::ago(summary.started_at, now));
+        CompletionCandidate::new(head.run.to_string()).help(Some(help.into()))
+    });
+    std::iter::once(CompletionCandidate::new("latest")).chain(told).collect()
 }

@@ -160,6 +160,9 @@ impl App {
 }
 
 pub fn main() -> ExitCode {
+    if completions::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     let terminal = Terminal::detect();
     let app = App { global: cli.global, terminal };

@@ -26,8 +26,7 @@ pub async fn resolve(engine: &Engine, text: &str) -> Result<RunId, CliError> {
 }
 
 fn no_runs() -> CliError {
-    CliError::invalid("there are no runs yet")
-        .hint("`runbook run NAME --dry-run` makes one, and changes nothing")
+    CliError::invalid("there are no runs yet").hint("`runbook run NAME` starts one; dry-runs are not kept")
 }
 
 /// The one run whose id begins so; `run_` may be left out.

@@ -85,7 +85,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
     if runs.is_empty() {
         let narrowed = query != RunQuery { limit, ..RunQuery::default() };
-        app.say(if narrowed { "no run fits" } else { "no runs yet; `runbook run NAME --dry-run` makes one" });
+        app.say(if narrowed { "no run fits" } else { "no runs yet; `runbook run NAME` starts one" });
         return Ok(Exit::Success);
     }
     app.print(&table(&runs, now).render(Paint::stdout(app)));

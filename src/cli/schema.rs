@@ -1,14 +1,40 @@
 //! `runbook schema`: print the JSON Schema of runbooks or of the configuration.
 
+use clap::ValueEnum;
+use runbook_core::schema;
+
 use crate::{
     cli::App,
+    config::Config,
     exit::{CliError, Exit},
 };
 
-/// Print the JSON Schema of runbooks or of the configuration.
+/// Print the JSON Schema of runbooks or of the configuration, for editors.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Example:
+  runbook schema runbook > .runbook/runbook.schema.json
 
-pub async fn run(_args: Args, _app: &App) -> Result<Exit, CliError> {
-    Err(CliError::failed("`schema` is not there yet"))
+and as the first line of a runbook, for editors with the YAML language server:
+  # yaml-language-server: $schema=../.runbook/runbook.schema.json")]
+pub struct Args {
+    /// Of what
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// Files in playbooks/
+    Runbook,
+    /// runbook.yaml
+    Config,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    let schema = match args.what {
+        What::Runbook => schema::runbook().clone(),
+        What::Config => schema::of::<Config>(),
+    };
+    app.print(&format!("{schema:#}\n"));
+    Ok(Exit::Success)
 }

@@ -1,12 +1,9 @@
 //! `runbook show`: show one run, step by step.
 
-use runbook_core::{
-    report,
-    run::{About, Question, Run},
-};
+use runbook_core::{report, run::Run};
 
 use crate::{
-    cli::{App, paint::Paint, reading, run_id},
+    cli::{App, paint::Paint, question, reading, run_id},
     exit::{CliError, Exit},
 };
 
@@ -32,39 +29,30 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         return Ok(Exit::Success);
     }
     app.print(&report::text(&run, Paint::stdout(app).is_on()));
-    for what_next in next(&run, engine.is_driven(id).await.unwrap_or(true)) {
-        app.say(&what_next);
+    // Where nobody can tell, nothing is said.
+    let driven = engine.is_driven(id).await.unwrap_or(true);
+    if let Some(lines) = next(&run, driven) {
+        app.say(&lines);
     }
     Ok(Exit::Success)
 }
 
 /// What can be typed next, for a run that has not ended.
-fn next(run: &Run, driven: bool) -> Vec<String> {
+fn next(run: &Run, driven: bool) -> Option<String> {
     if run.ended.is_some() {
-        return Vec::new();
+        return None;
     }
-    let mut lines: Vec<String> =
-        run.questions().map(|(node, question)| to_answer(run, &node.path, &question)).collect();
+    let questions = run.questions();
+    let mut commands: Vec<String> =
+        questions.flat_map(|(node, question)| question::commands(run.id, node, &question)).collect();
+    let title = match (driven, commands.is_empty()) {
+        (true, true) => return None,
+        (true, false) => "answer from any shell:",
+        (false, true) => "nobody drives this run; go on with it:",
+        (false, false) => "nobody drives this run; answer, then go on:",
+    };
     if !driven {
-        let why = if lines.is_empty() { "nobody drives this run" } else { "then, as nobody drives this run" };
-        lines.push(format!("{why}: `runbook resume {}`", run.id));
+        commands.push(format!("runbook resume {}", run.id));
     }
-    lines
-}
-
-/// The command that answers a question.
-pub fn to_answer(run: &Run, step: &str, question: &Question<'_>) -> String {
-    let id = run.id;
-    match question {
-        Question::Approval(_) => format!("`runbook approve {id} {step}`, or `runbook reject {id} {step}`"),
-        Question::Answer(asking) => {
-            let values = match asking.about {
-                About::Choice => "OPTION",
-                About::Manual => "done|failed|skipped",
-                About::Doubt => "happened|did-not-happen|stop",
-                About::Conflict => "proceed|stop",
-            };
-            format!("`runbook answer {id} {step} {values}`")
-        }
-    }
+    Some(format!("\n{title}\n  {}", commands.join("\n  ")))
 }

@@ -54,7 +54,7 @@ fn section(spec: &ActionSpec) -> String {
         out.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             field.name,
-            cell(&field.kind),
+            cell(field.kind.trim_end_matches(" | null")),
             cell(&default),
             cell(&field.description)
         ));
