@@ -166,7 +166,7 @@ mod tests {
     fn every_problem_is_told_at_once() {
         let told = given(&["replicas=many", "dry", "servce=api", "dry=true", "dry=false"]).unwrap_err();
         for part in
-            ["4 inputs", "`replicas` must be", "`dry` is no input", "`dry` is given more than once", "servce"]
+            ["5 inputs", "`replicas` must be", "`dry` is no input", "`dry` is given more than once", "servce"]
         {
             assert!(told.message.contains(part), "{part} in {}", told.message);
         }

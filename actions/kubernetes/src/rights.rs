@@ -100,17 +100,25 @@ async fn tried(
     name: Option<&str>,
 ) -> Tried {
     let version = if matches!(group, "" | "apps") { "v1" } else { return Tried::Untold };
-    if resource.contains('/') {
-        return Tried::Untold;
-    }
-    let mut place = Place::of(group, version, resource);
+    let (kind, of_scale) = match resource.split_once('/') {
+        None => (resource, false),
+        Some((kind, "scale")) => (kind, true),
+        Some(_) => return Tried::Untold,
+    };
+    let mut place = Place::of(group, version, kind);
     if let Some(namespace) = namespace {
         place = place.within(namespace);
     }
+    if let (Some(name), true) = (name, verb != "list") {
+        place = place.named(name);
+    }
+    if of_scale {
+        place = place.sub("scale");
+    }
     let call = match (verb, name) {
         ("list", _) => Call::get(place).query("limit", "1"),
-        ("get", Some(name)) => Call::get(place.named(name)),
-        ("patch", Some(name)) => Call::patch(place.named(name), MERGE_PATCH, json!({})).dry(),
+        ("get", Some(_)) => Call::get(place),
+        ("patch", Some(_)) => Call::patch(place, MERGE_PATCH, json!({})).dry(),
         _ => return Tried::Untold,
     };
     match session.send(&call).await {

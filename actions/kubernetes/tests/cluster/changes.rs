@@ -91,7 +91,7 @@ async fn scaling_a_stateful_set() {
         set["spec"]["serviceName"] = json!("db");
         set["spec"].as_object_mut().unwrap().remove("progressDeadlineSeconds");
         let sets = format!("/apis/apps/v1/namespaces/{}/statefulsets", world.namespace);
-        world.post(&sets, &set).await;
+        world.create(&sets, &set).await;
         let path = format!("{sets}/db");
         world
             .until("the set", async |world| world.get(&path).await.unwrap()["status"]["readyReplicas"] == 1)

@@ -63,7 +63,7 @@ fn content(object: Option<Value>) -> Option<Value> {
 async fn patching_in_all_three_ways() {
     in_namespace(async |world: Arc<World>| {
         let maps = format!("/api/v1/namespaces/{}/configmaps", world.namespace);
-        world.post(&maps, &config_map(&json!({"rps": "100", "burst": "20"}))).await;
+        world.create(&maps, &config_map(&json!({"rps": "100", "burst": "20"}))).await;
         let path = format!("{maps}/limits");
         for (kind, way, patch) in [
             ("ConfigMap", "merge", json!({"data": {"rps": "10", "burst": null, "queue": "5"}})),
@@ -96,8 +96,7 @@ async fn patching_an_ingress() {
     in_namespace(async |world: Arc<World>| {
         let ingresses = format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses", world.namespace);
         let backend = json!({"service": {"name": "api", "port": {"number": 80}}});
-        world
-            .post(&ingresses, &json!({
+        world.create(&ingresses, &json!({
                 "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "api"},
                 "spec": {"rules": [{"host": "a.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]},
             }))

@@ -141,11 +141,11 @@ async fn a_service_and_what_leads_to_it() {
     in_namespace(async |world: Arc<World>| {
         world.deploy("api", "shop/api:1", 2).await;
         let namespace = &world.namespace;
-        world.post(&format!("/api/v1/namespaces/{namespace}/services"), &json!({
+        world.create(&format!("/api/v1/namespaces/{namespace}/services"), &json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "api"},
-            "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": 8080}]}})).await;
-        let backend = json!({"service": {"name": "api", "port": {"number": 80}}});
-        world.post(&format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"), &json!({
+            "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}]}})).await;
+        let backend = json!({"service": {"name": "api", "port": , "protocol": "TCP"{"number": 80}}});
+        world.create(&format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"), &json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"},
             "spec": {"rules": [{"host": "a.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}})).await;
         world.until("the endpoints", async |world| {
