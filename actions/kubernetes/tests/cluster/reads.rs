@@ -144,7 +144,7 @@ async fn a_service_and_what_leads_to_it() {
         world.create(&format!("/api/v1/namespaces/{namespace}/services"), &json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "api"},
             "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}]}})).await;
-        let backend = json!({"service": {"name": "api", "port": , "protocol": "TCP"{"number": 80}}});
+        let backend = json!({"service": {"name": "api", "port": {"number": 80}}});
         world.create(&format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"), &json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"},
             "spec": {"rules": [{"host": "a.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}})).await;
