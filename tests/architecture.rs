@@ -1,6 +1,8 @@
 //! Arrows go down: reads the workspace's own dependency graph and fails on any edge that the
 //! architecture does not allow.
 
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};

@@ -210,7 +210,7 @@ impl Engine {
     /// What taking the changes of a run back would do as the world is now, the last change first.
     /// Changes nothing.
     pub async fn foresee_undo(&self, run: &Run) -> Vec<(String, Result<(Planned, Validation), Fault>)> {
-        let (effects, _) = run.undo_effects(self.clock.now());
+        let effects = run.undo_outlook(self.clock.now()).effects;
         let mut foreseen = Vec::with_capacity(effects.len());
         for (step, effect) in effects {
             let outcome = match effect {

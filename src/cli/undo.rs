@@ -71,7 +71,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
 }
 
 fn show(app: &App, run: &Run, foreseen: &[Foreseen], writes_sent: u64) -> Exit {
-    let (_, left) = run.undo_effects(Timestamp::now());
+    let left = run.undo_outlook(Timestamp::now()).left;
     if app.is_json() {
         let document = json!({
             "run": run.id.to_string(),

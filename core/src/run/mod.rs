@@ -38,6 +38,7 @@ pub use self::{
     names::step_word,
     node::{About, Asking, Climb, ClimbStep, Gated, List, Node, Phase, Place, Role, Soak},
     pending::{Effect, Pending, Reading as Read, Task},
+    taking_back::UndoOutlook,
 };
 
 /// The state of one run.

@@ -20,6 +20,15 @@ use crate::{
     runbook::UndoChoice,
 };
 
+/// How the changes of a run would be taken back.
+#[derive(Debug, Clone)]
+pub struct UndoOutlook {
+    /// By step, the last change first.
+    pub effects: Vec<(String, Result<Effect, Fault>)>,
+    /// The changes that would stay, with the reasons.
+    pub left: Option<String>,
+}
+
 impl Run {
     /// The steps of a frame whose changes can be taken back, the last change first.
     pub(super) fn to_take_back(&self, frame: &str) -> Vec<String> {
@@ -47,12 +56,12 @@ impl Run {
 
     /// How each change that took effect would be planned to be taken back, the last change first, for
     /// a look before it is asked for; with the reasons why others would stay.
-    pub fn undo_effects(&self, now: Timestamp) -> (Vec<(String, Result<Effect, Fault>)>, Option<String>) {
+    pub fn undo_outlook(&self, now: Timestamp) -> UndoOutlook {
         let effects = self.to_take_back("").into_iter().filter_map(|path| {
             let effect = self.undo_effect(self.node(&path)?, now).transpose()?;
             Some((path, effect))
         });
-        (effects.collect(), self.left_as_they_are(""))
+        UndoOutlook { effects: effects.collect(), left: self.left_as_they_are("") }
     }
 
     fn undo_effect(&self, of: &Node, now: Timestamp) -> Result<Option<Effect>, Fault> {
