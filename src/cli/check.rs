@@ -102,8 +102,11 @@ fn look(paths: &[PathBuf], app: &App) -> Result<Checked, CliError> {
     Ok(Checked { files: asked.len(), findings, documents })
 }
 
+/// The configuration, what is wrong with it, and the documents that the findings point into.
+type Configured = (Option<Config>, Vec<Finding>, Vec<Document>);
+
 /// The configuration, where there is one; what is wrong with it stands among the findings.
-fn configuration(app: &App) -> Result<(Option<Config>, Vec<Finding>, Vec<Document>), CliError> {
+fn configuration(app: &App) -> Result<Configured, CliError> {
     match Config::load(&app.global) {
         Ok(config) => Ok((Some(config), Vec::new(), Vec::new())),
         Err(CliError { findings: Some(found), .. }) => Ok((None, found.findings, found.documents)),

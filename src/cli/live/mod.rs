@@ -108,7 +108,7 @@ struct Open {
 
 enum Woken {
     Changed,
-    Finished(Result<Run, EngineError>),
+    Finished(Box<Result<Run, EngineError>>),
     Typed(Typed),
     Interrupt,
     Tick,
@@ -140,7 +140,7 @@ impl<'a> Watch<'a> {
             let woken = tokio::select! {
                 biased;
                 Ok(()) = state.changed() => Woken::Changed,
-                finished = drive.finished() => Woken::Finished(finished),
+                finished = drive.finished() => Woken::Finished(Box::new(finished)),
                 typed = next_key(&mut self.open) => Woken::Typed(typed),
                 Some(()) = interrupts.recv() => Woken::Interrupt,
                 Some(()) = terminations.recv() => return Ok(self.leave()),
@@ -151,7 +151,7 @@ impl<'a> Watch<'a> {
                     self.run = state.borrow_and_update().clone();
                     self.take_note().await?;
                 }
-                Woken::Finished(finished) => return self.end(finished).await,
+                Woken::Finished(finished) => return self.end(*finished).await,
                 Woken::Tick => self.tick(),
                 Woken::Interrupt | Woken::Typed(Typed::Interrupt) => {
                     if self.interrupt().await {

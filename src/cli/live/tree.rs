@@ -187,10 +187,10 @@ fn state_tone(node: &Node) -> Tone {
 
 /// What there is to say about a step now.
 fn told(run: &Run, node: &Node, now: Timestamp) -> String {
-    if let Some(at) = node.not_before.filter(|at| *at > now && !node.phase.is_ended()) {
-        if let Some(fault) = &node.fault {
-            return format!("{fault}; again {}", moment::ahead(at, now));
-        }
+    if let Some(at) = node.not_before.filter(|at| *at > now && !node.phase.is_ended())
+        && let Some(fault) = &node.fault
+    {
+        return format!("{fault}; again {}", moment::ahead(at, now));
     }
     match &node.phase {
         Phase::Waiting => node.step().title.clone().unwrap_or_else(|| what(node)),

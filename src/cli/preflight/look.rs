@@ -205,7 +205,10 @@ impl<'a> Looker<'a> {
                 format!("{needed} have to approve, and {} has {}", approval.from.join(", "), people.len()),
             );
         } else if others < needed {
-            say(State::Warning, format!("only you could approve, and nobody may approve a run of their own"));
+            say(
+                State::Warning,
+                "only you could approve, and nobody may approve a run of their own".to_owned(),
+            );
         }
     }
 

@@ -112,7 +112,8 @@ impl World {
         let version = self.get("/version").await.unwrap();
         let number = version["gitVersion"].as_str().unwrap_or_default().to_owned();
         let go = version["goVersion"].as_str().unwrap_or_default().to_owned();
-        let sound = !(number.starts_with("v1.20.") && !matches!(&go[..6.min(go.len())], "go1.15" | "go1.16"));
+        let of_its_time = go.starts_with("go1.15") || go.starts_with("go1.16");
+        let sound = of_its_time || !number.starts_with("v1.20.");
         if !sound {
             eprintln!("skipped: Kubernetes {number} built with {go} ends over objects of custom kinds");
         }
