@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Node, Run, node::Role};
+use super::{List, Node, Run, Stage, node::Role};
 use crate::{
     Timestamp,
     event::{EndStatus, StepStatus},
@@ -72,9 +72,13 @@ impl Run {
     }
 
     fn step_names(&self, frame: &str) -> Value {
-        let visible = self.nodes().filter(|node| {
-            node.frame == frame && matches!(node.role, Role::Step | Role::Option) && node.phase.is_ended()
-        });
+        // What always runs speaks of every step, also of those that were never reached.
+        let closing = self.frames.get(frame).is_some_and(|frame| frame.stage == Stage::Finally);
+        let is_told = |node: &&Node| {
+            let named = node.frame == frame && matches!(node.role, Role::Step | Role::Option);
+            named && (node.phase.is_ended() || (closing && node.place.list == List::Steps))
+        };
+        let visible = self.nodes().filter(is_told);
         let mut steps = Map::new();
         for node in visible {
             let value = self.step_value(node);
@@ -97,7 +101,7 @@ impl Run {
             "outputs": unknown_or((*node.outputs).clone()),
             "passed": unknown_or(node.passed.map_or(Value::Null, Value::Bool)),
             "error": node.fault.as_ref().map(|fault| fault.message.clone()),
-            "status": node.status().map(step_word),
+            "status": step_word(node.status().unwrap_or(StepStatus::Skipped)),
         })
     }
 

@@ -249,6 +249,22 @@ finally:
 }
 
 #[test]
+fn finally_may_speak_of_steps_that_were_never_reached() {
+    let yaml = "
+steps:
+  - { id: a, check: test.get, with: { name: x }, expect: value == 1, required: true }
+  - { id: b, check: test.get, with: { name: y } }
+finally:
+  - id: tell
+    when: steps.b.status == 'skipped' and not steps.b.passed
+    action: test.change
+    with: { name: told, value: '${{ steps.b.outputs.value | default(7) }}' }
+";
+    let sim = check(yaml, &[], "failed", &["a failed", "b skipped", "tell succeeded"]);
+    assert_eq!(sim.world.value("told"), 7);
+}
+
+#[test]
 fn a_limit_on_changes_is_kept() {
     let yaml = "
 limits: { max_mutations: 1 }
