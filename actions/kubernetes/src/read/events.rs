@@ -41,6 +41,8 @@ struct Output {
     count: i64,
     /// How many of them were warnings.
     warnings: i64,
+    /// The reason and message of the latest warning.
+    latest_warning: Option<String>,
     /// How often each reason came up.
     reasons: BTreeMap<String, i64>,
     /// The events, the latest first, at most two hundred.
@@ -155,6 +157,7 @@ fn told(mut events: Vec<Event>, pods: &[Pod], now: Timestamp) -> Output {
     let mut output = Output {
         count: 0,
         warnings: 0,
+        latest_warning: None,
         reasons: BTreeMap::new(),
         events: Vec::new(),
         conditions: conditions(pods),
@@ -162,7 +165,13 @@ fn told(mut events: Vec<Event>, pods: &[Pod], now: Timestamp) -> Output {
     for event in events {
         let count = event.series.as_ref().map_or(event.count, |series| series.count).max(1);
         output.count += count;
-        output.warnings += if event.kind == "Warning" { count } else { 0 };
+        if event.kind == "Warning" {
+            output.warnings += count;
+            output.latest_warning.get_or_insert_with(|| {
+                let message: String = event.message.chars().take(LONGEST_MESSAGE).collect();
+                format!("{}: {message}", event.reason)
+            });
+        }
         *output.reasons.entry(event.reason.clone()).or_default() += count;
         if output.events.len() < MOST_SHOWN {
             let last_seen = last_seen(&event);
@@ -213,6 +222,7 @@ mod tests {
         let events = events.into_iter().map(|event| parse(event).unwrap()).collect();
         let output = told(events, &[], "2026-01-01T12:10:00Z".parse().unwrap());
         assert_eq!((output.count, output.warnings), (14, 13));
+        assert_eq!(output.latest_warning.as_deref(), Some("BackOff: "));
         assert_eq!(output.reasons, [("BackOff".to_owned(), 13), ("Scheduled".to_owned(), 1)].into());
         let ages: Vec<_> = output.events.iter().map(|event| event.age).collect();
         assert_eq!(ages, [240.0, 300.0, 600.0]);

@@ -58,6 +58,9 @@ struct Output {
     matched: usize,
     /// There were more lines, or more pods, than are given here.
     truncated: bool,
+    /// The last line that matches, of the first pod that has one: what to read when there is time
+    /// for one line only.
+    last: Option<String>,
 }
 
 const MOST_PODS: usize = 10;
@@ -66,6 +69,7 @@ const LARGEST_LOG: usize = 1024 * 1024;
 const MOST_LINES: usize = 500;
 const LARGEST_OUTPUT: usize = 64 * 1024;
 const LARGEST_REGEX: usize = 256 * 1024;
+const LONGEST_LAST: usize = 500;
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 #[derive(Debug)]
@@ -161,9 +165,14 @@ pub(crate) fn default_container(pod: &Pod) -> Option<String> {
 fn gather(output: &mut Output, pod: Option<&str>, log: &str, wanted: Option<&Regex>) {
     let mut size: usize = output.lines.iter().map(String::len).sum();
     output.truncated |= log.len() >= LARGEST_LOG;
+    let is_wanted = |line: &&str| wanted.is_none_or(|wanted| wanted.is_match(line));
+    if output.last.is_none() {
+        let last = log.lines().rfind(is_wanted);
+        output.last = last.map(|line| line.chars().take(LONGEST_LAST).collect());
+    }
     for line in log.lines() {
         output.count += 1;
-        if !wanted.is_none_or(|wanted| wanted.is_match(line)) {
+        if !is_wanted(&line) {
             continue;
         }
         output.matched += 1;
@@ -190,6 +199,8 @@ mod tests {
         gather(&mut output, Some("api-1"), "INFO fine\nERROR no\n", Some(&pattern("ERROR").unwrap()));
         assert_eq!((output.count, output.matched, output.truncated), (2, 1, false));
         assert_eq!(output.lines, ["api-1: ERROR no"]);
+        gather(&mut output, Some("api-2"), "ERROR another\n", Some(&pattern("ERROR").unwrap()));
+        assert_eq!(output.last.as_deref(), Some("ERROR no"), "the first pod comes first");
 
         let mut output = Output::default();
         gather(&mut output, None, &"x\n".repeat(MOST_LINES + 1), None);
