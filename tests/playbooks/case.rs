@@ -59,7 +59,11 @@ impl Case {
         let read = |(path, text): (PathBuf, String)| {
             let case: Self =
                 serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            assert_eq!(path.file_stem().unwrap(), case.scenario.as_str(), "a case is named after its scenario");
+            assert_eq!(
+                path.file_stem().unwrap(),
+                case.scenario.as_str(),
+                "a case is named after its scenario"
+            );
             case
         };
         files("cases").into_iter().map(read).collect()
@@ -85,7 +89,8 @@ impl Case {
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("playbooks").join(folder);
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|x| x == "yaml")).collect();
+    let mut paths: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|x| x == "yaml")).collect();
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Simulated seconds per real one. Faster, and the milliseconds that a read takes on a busy machine
 /// become minutes of the simulated incident.
-const SPEED: u32 = 240;
+const SPEED: u32 = 120;
 /// Incidents spend most of their time waiting, so more of them run at once than there are cores.
 const AT_ONCE: usize = 5;
 
@@ -153,9 +153,7 @@ fn a_run_that_is_killed_again_and_again_ends_without_repeating_a_change() {
     project.kill(run);
     // Whoever approves needs nobody who waits for it.
     project.ended(&["approve", "latest", "mitigate.rollback"], 0);
-    for (step, event) in
-        [("mitigate.rollback", "apply_started"), ("soak", "step_started"), ("tell", "apply_started")]
-    {
+    for (step, event) in [("mitigate.rollback", "apply_started"), ("soak", "step_started")] {
         run = project.start(&["resume", "latest", "--output", "json"]);
         project.await_event(step, event);
         project.kill(run);
@@ -177,10 +175,10 @@ fn id(step: &Value) -> &str {
     step["id"].as_str().unwrap()
 }
 
-/// The changes that were made, in the order in which they were.
+/// The changes that were made, whether or not they helped, in the order in which they were.
 fn changes(document: &Value) -> Vec<&str> {
     let mut made: Vec<&Value> =
-        steps(document).filter(|one| !one["change"].is_null() && one["status"] == "succeeded").collect();
+        steps(document).filter(|one| !one["change"].is_null() && !one["outputs"].is_null()).collect();
     made.sort_by_key(|one| one["started_at"].as_str());
     made.into_iter().map(id).collect()
 }

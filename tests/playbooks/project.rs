@@ -12,7 +12,7 @@ use serde_json::Value;
 /// However slow the machine, a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(80);
 /// Between two looks at what another process does.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(250);
 
 pub struct Project {
     folder: tempfile::TempDir,
@@ -72,9 +72,10 @@ people:
 
     /// Starts a command that goes on by itself.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        // What it says on the way would fill a pipe that nobody reads.
-        let said = fs::File::create(self.folder.path().join("stderr")).unwrap();
-        self.runbook(arguments).stdout(Stdio::piped()).stderr(said).spawn().unwrap()
+        // What it says would fill a pipe that nobody reads.
+        let [told, said] =
+            ["stdout", "stderr"].map(|name| fs::File::create(self.folder.path().join(name)).unwrap());
+        self.runbook(arguments).stdout(told).stderr(said).spawn().unwrap()
     }
 
     /// Answers what a run asks, from a process of its own each time, until the run ends with this
@@ -99,10 +100,10 @@ people:
             }
             std::thread::sleep(PAUSE);
         }
-        let output = run.wait_with_output().unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        let said = fs::read_to_string(self.folder.path().join("stderr")).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{told}\n{said}");
+        let ended = run.wait().unwrap();
+        let [told, said] =
+            ["stdout", "stderr"].map(|name| fs::read_to_string(self.folder.path().join(name)).unwrap());
+        assert_eq!(ended.code(), Some(code), "{told}\n{said}");
         serde_json::from_str(&told).unwrap()
     }
 
