@@ -57,7 +57,13 @@ async fn logs_of_one_and_of_several_pods() {
         .await;
     assert_eq!(
         seen.unwrap().outputs,
-        json!({"lines": ["INFO one", "ERROR two", "ERROR three"], "count": 3, "matched": 3, "truncated": false})
+        json!({
+            "lines": ["INFO one", "ERROR two", "ERROR three"],
+            "count": 3,
+            "matched": 3,
+            "truncated": false,
+            "last": "ERROR three",
+        })
     );
     let asked = stub.paths().pop().unwrap();
     for part in
@@ -73,7 +79,13 @@ async fn logs_of_one_and_of_several_pods() {
         .await;
     assert_eq!(
         seen.unwrap().outputs,
-        json!({"lines": ["b: ERROR two", "a: ERROR two"], "count": 6, "matched": 2, "truncated": false})
+        json!({
+            "lines": ["b: ERROR two", "a: ERROR two"],
+            "count": 6,
+            "matched": 2,
+            "truncated": false,
+            "last": "ERROR two",
+        })
     );
     assert!(stub.paths().pop().unwrap().contains("container=sidecar"));
     for input in [json!({"namespace": "shop"}), json!({"namespace": "shop", "pod": "a", "match": "("})] {
