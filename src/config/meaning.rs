@@ -73,12 +73,11 @@ impl Checker<'_> {
     }
 
     fn simulated(&mut self, scenario: &str, environment: &Environment, node: &Node) {
-        let scenarios = runbook_world::scenarios();
-        let names = || scenarios.iter().map(|scenario| scenario.name.as_str());
-        if !names().any(|name| name == scenario) {
+        let names = runbook_world::scenario_names();
+        if !names.clone().any(|name| name == scenario) {
             let message = format!("there is no simulated scenario `{scenario}`");
             let finding = self.document.finding(Code::UnknownWord, node.value_span("simulated"), message);
-            self.findings.push(finding.hint(meant(scenario, names())));
+            self.findings.push(finding.hint(meant(scenario, names)));
         }
         for key in real(environment) {
             let message =

@@ -50,7 +50,7 @@ use crate::kubernetes::access::{ONCALL_TOKEN, VIEWER_PATH, VIEWER_TOKEN};
 use crate::server::Shared;
 
 pub use crate::error::WorldError;
-pub use crate::scenario::{ScenarioInfo, scenarios};
+pub use crate::scenario::{ScenarioInfo, scenario_names, scenarios};
 pub use crate::time::{Clock, ManualClock, SystemClock};
 
 /// How long open connections may hold up a shutdown.

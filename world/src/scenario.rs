@@ -28,6 +28,11 @@ const FILES: [(&str, &str); 13] = [
     ("after-rollback-relapse", include_str!("../scenarios/after-rollback-relapse.yaml")),
 ];
 
+/// The names of the scenarios, without reading them.
+pub fn scenario_names() -> impl Iterator<Item = &'static str> + Clone {
+    FILES.iter().map(|(name, _)| *name)
+}
+
 /// What there is to know about a scenario before it is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScenarioInfo {
@@ -294,7 +299,7 @@ pub(crate) fn load(name: &str) -> Result<Scenario, WorldError> {
     let (_, text) =
         FILES.iter().find(|(known, _)| *known == name).ok_or_else(|| WorldError::UnknownScenario {
             name: name.chars().take(80).collect(),
-            hint: format!("there are {}", FILES.map(|(known, _)| known).join(", ")),
+            hint: format!("there are {}", scenario_names().collect::<Vec<_>>().join(", ")),
         })?;
     let invalid = |reason: String| WorldError::Scenario { name: name.to_owned(), reason };
     let parse = |text: &str| serde_yaml::from_str::<Value>(text).map_err(|error| invalid(error.to_string()));
