@@ -20,7 +20,7 @@ use serde_json::Value;
 pub use self::{
     environment::{FILTERS, FUNCTIONS, TESTS},
     scan::{MAX_SOURCE, Reference},
-    template::{MAX_TEMPLATE, Part, parts, references_in_template, render, render_text},
+    template::{MAX_TEMPLATE, Part, is_plain, parts, references_in_template, render, render_text},
 };
 use self::{
     names::Touched,

@@ -1,8 +1,9 @@
 //! One task per run that is driven: what is due is performed, what came of it is decided upon and
 //! journaled, and so on until the run ends or waits for people.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use runbook_core::{
     Timestamp,
     duration::Duration,
@@ -10,10 +11,7 @@ use runbook_core::{
     run::{Effect, Input, Pending, Run},
 };
 use runbook_journal::{Claim, JournalError, Mark};
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{Engine, EngineError, State, perform::LEASE, pipe::Pipe, tip::Tip};
 
@@ -56,9 +54,9 @@ impl Drop for Drive {
 /// How many effects of one run are under way at once.
 const MOST_AT_ONCE: usize = 32;
 
-pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, until: Until) -> Drive {
+pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, mark: Mark, until: Until) -> Drive {
     let run = tip.run.id;
-    let (sender, state) = watch::channel(Arc::new(tip.run.clone()));
+    let (sender, state) = watch::channel(tip.run.clone());
     let engine_journal = engine.journal.clone();
     let driver = Driver {
         engine,
@@ -66,8 +64,8 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, until: Until) -> Dri
         tip,
         until,
         state: sender,
-        mark: Mark::default(),
-        under_way: JoinSet::new(),
+        mark,
+        under_way: FuturesUnordered::new(),
         keys: BTreeMap::new(),
         renew_at: Timestamp::MIN,
     };
@@ -88,11 +86,15 @@ struct Driver {
     until: Until,
     state: watch::Sender<Arc<Run>>,
     mark: Mark,
-    under_way: JoinSet<(String, Input)>,
+    /// Polled by the driver itself: a task of its own for each would cost more than most steps do.
+    under_way: FuturesUnordered<BoxFuture<'static, Result<Performed, EngineError>>>,
     /// What is under way or was performed, by key, with how often that led to nothing.
     keys: BTreeMap<String, Work>,
     renew_at: Timestamp,
 }
+
+/// The key of an effect, and what came of it.
+type Performed = (String, Input);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
@@ -127,14 +129,15 @@ impl Driver {
             let now = self.engine.clock.now();
             let pending = self.tip.run.pending(now);
             if self.tip.run.ended.is_some() {
-                self.engine.journal.unlock_all(self.tip.run.id).await?;
-                return Ok(self.tip.run.clone());
+                self.pipe.flushed(self.tip.run.seq).await?;
+                self.let_all_targets_go().await?;
+                return Ok(Run::clone(&self.tip.run));
             }
             let due = self.begin(&pending)?;
             let idle = due == 0 && self.under_way.is_empty();
             if idle && self.until == Until::Waiting && self.tip.run.is_waiting() {
                 self.pipe.flushed(self.tip.run.seq).await?;
-                return Ok(self.tip.run.clone());
+                return Ok(Run::clone(&self.tip.run));
             }
             match self.wait(&pending, now).await? {
                 Woken::Time => {
@@ -158,8 +161,7 @@ impl Driver {
     }
 
     async fn start_over(&mut self) -> Result<(), EngineError> {
-        self.under_way.abort_all();
-        while self.under_way.join_next().await.is_some() {}
+        self.under_way.clear();
         self.keys.clear();
         self.tip = Tip::load(self.engine.journal.as_ref(), self.tip.run.id).await?;
         self.pipe = Pipe::new(self.engine.journal.clone(), self.tip.run.seq);
@@ -177,17 +179,20 @@ impl Driver {
                     return Err(EngineError::Defect(format!("`{}` leads nowhere", effect.key)));
                 }
                 None if self.under_way.len() >= MOST_AT_ONCE => break,
-                None => self.spawn(effect.clone()),
+                None => self.perform(effect.clone()),
             }
         }
         Ok(pending.effects.len())
     }
 
-    fn spawn(&mut self, effect: Effect) {
+    fn perform(&mut self, effect: Effect) {
         let (performer, run, key) =
             (self.engine.performer.clone(), self.state.borrow().clone(), effect.key.clone());
         self.keys.insert(key.clone(), Work::UnderWay);
-        self.under_way.spawn(async move { (key, performer.perform(&run, effect).await) });
+        let perform = async move { (key, performer.perform(&run, effect).await) };
+        let caught = AssertUnwindSafe(perform).catch_unwind();
+        let told = caught.map(|done| done.map_err(|_| EngineError::Defect("an action panicked".to_owned())));
+        self.under_way.push(told.boxed());
     }
 
     async fn wait(&mut self, pending: &Pending, now: Timestamp) -> Result<Woken, EngineError> {
@@ -197,10 +202,9 @@ impl Driver {
         let (run, seq) = (self.tip.run.id, self.tip.run.seq);
         tokio::select! {
             biased;
-            Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => match done {
-                Ok((key, input)) => Ok(Woken::Performed(key, Box::new(input))),
-                Err(error) => Err(EngineError::Defect(format!("an action panicked: {error}"))),
-            },
+            Some(done) = self.under_way.next() => {
+                done.map(|(key, input)| Woken::Performed(key, Box::new(input)))
+            }
             changed = journal.changed(run, seq, self.mark) => Ok(Woken::Journal(changed?)),
             () = clock.sleep_until(wake) => Ok(Woken::Time),
             failed = self.pipe.failed() => Err(failed.err().map_or_else(
@@ -238,11 +242,11 @@ impl Driver {
     }
 
     fn publish(&self) {
-        self.state.send_replace(Arc::new(self.tip.run.clone()));
+        self.state.send_replace(self.tip.run.clone());
     }
 
     /// A step that ended, or whose plan is void, no longer needs its target.
-    async fn let_targets_go(&self, events: &[Event]) -> Result<(), EngineError> {
+    async fn let_targets_go(&mut self, events: &[Event]) -> Result<(), EngineError> {
         for event in events {
             if !matches!(event.body, Body::StepEnded { .. } | Body::PlanVoided { .. }) {
                 continue;
@@ -258,6 +262,14 @@ impl Driver {
                     self.engine.journal.unlock(target, self.tip.run.id).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Nothing is locked without a plan of a change.
+    async fn let_all_targets_go(&mut self) -> Result<(), EngineError> {
+        if self.tip.run.nodes().any(|node| node.change.is_some()) {
+            self.engine.journal.unlock_all(self.tip.run.id).await?;
         }
         Ok(())
     }

@@ -19,11 +19,11 @@ use runbook_contract::Registry;
 use runbook_core::{
     Value,
     change::{Planned, Validation},
-    event::{Actor, Body, Broken, Created, Event, Record, RunId, genesis, verify},
+    event::{Actor, Body, Broken, Created, Event, Record, RunId, verify},
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{Journal, JournalError, Mark, RunHead, RunQuery};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -81,19 +81,36 @@ impl Engine {
     /// Creates a run. It does nothing until it is driven.
     pub async fn start(&self, created: Created, actor: Actor) -> Result<RunId, EngineError> {
         let id = RunId::new(Uuid::now_v7());
-        let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
-        let run = Run::begin(id, &event)?;
-        let record =
-            Record::seal(&event, &genesis(id)).map_err(|error| EngineError::Defect(error.to_string()))?;
-        let batch = Batch { run: id, after: 0, records: vec![record], summary: run.summary() };
-        self.journal.append(batch).await?;
+        self.create(id, created, actor).await?;
         Ok(id)
+    }
+
+    /// Creates a run and drives it; nobody else can take it over in between.
+    pub async fn launch(&self, created: Created, actor: Actor, until: Until) -> Result<Drive, EngineError> {
+        let id = RunId::new(Uuid::now_v7());
+        let claim = self.journal.claim(id).await?;
+        let mark = self.mark(id).await?;
+        let tip = self.create(id, created, actor).await?;
+        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
+    }
+
+    async fn create(&self, id: RunId, created: Created, actor: Actor) -> Result<Tip, EngineError> {
+        let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
+        let (tip, batch) = Tip::begin(id, &event)?;
+        self.journal.append(batch).await?;
+        Ok(tip)
+    }
+
+    /// The present mark of the journal: whatever is read after this is as new.
+    async fn mark(&self, run: RunId) -> Result<Mark, EngineError> {
+        Ok(self.journal.changed(run, u64::MAX, Mark::default()).await?)
     }
 
     /// Drives a run in a task of its own until it ends, or until only people can bring it further.
     /// Fails with `Claimed` where another process drives it.
     pub async fn drive(&self, run: RunId, until: Until) -> Result<Drive, EngineError> {
         let claim = self.journal.claim(run).await?;
+        let mark = self.mark(run).await?;
         let mut tip = Tip::load(self.journal.as_ref(), run).await?;
         // Whatever another driver had under way is in doubt; a run that was only just created has
         // nothing under way.
@@ -101,7 +118,7 @@ impl Engine {
             let resumed = Input::Resumed { owner: self.owner.clone() };
             tip.decide_and_append(self.journal.as_ref(), resumed, &Actor::engine(), self.clock.now()).await?;
         }
-        Ok(driver::spawn(self.clone(), tip, claim, until))
+        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
     }
 
     /// Records what a person said, and what follows from it at once. Whoever drives the run goes on
@@ -114,7 +131,7 @@ impl Engine {
                     tip.catch_up(self.journal.as_ref()).await?;
                 }
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(tip.run),
+                Ok(()) => return Ok(Arc::unwrap_or_clone(tip.run)),
             }
         }
         Err(EngineError::Busy(run))
@@ -122,7 +139,7 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        Ok(Tip::load(self.journal.as_ref(), run).await?.run)
+        Ok(Arc::unwrap_or_clone(Tip::load(self.journal.as_ref(), run).await?.run))
     }
 
     /// All events of a run with the hashes that chain them.

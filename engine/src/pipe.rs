@@ -64,14 +64,16 @@ async fn flush(
     mut waiting: mpsc::Receiver<Batch>,
     flushed: watch::Sender<u64>,
 ) -> Result<(), JournalError> {
-    while let Some(mut batch) = waiting.recv().await {
+    while let Some(first) = waiting.recv().await {
+        let mut group = vec![first];
         while let Ok(next) = waiting.try_recv() {
-            batch.records.extend(next.records);
-            batch.summary = next.summary;
+            group.push(next);
         }
-        let head = batch.records.last().map_or(batch.after, |record| record.seq);
-        journal.append(batch).await?;
-        flushed.send_replace(head);
+        let head = group.iter().flat_map(|batch| &batch.records).last().map(|record| record.seq);
+        journal.append_all(group).await?;
+        if let Some(head) = head {
+            flushed.send_replace(head);
+        }
     }
     Ok(())
 }

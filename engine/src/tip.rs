@@ -1,10 +1,12 @@
 //! The newest state of a run that this process has seen, and the hash that the next event chains
 //! to.
 
+use std::sync::Arc;
+
 use runbook_core::{
     Timestamp,
-    event::{Actor, Event, Record, RunId},
-    run::{Input, Run},
+    event::{Actor, Event, Record, RunId, genesis},
+    run::{self, Input, Run},
 };
 use runbook_journal::{Batch, Journal};
 
@@ -12,11 +14,20 @@ use crate::EngineError;
 
 #[derive(Debug)]
 pub(crate) struct Tip {
-    pub run: Run,
+    pub run: Arc<Run>,
     hash: String,
 }
 
 impl Tip {
+    /// A run after its first event, and what is to be journaled.
+    pub fn begin(id: RunId, event: &Event) -> Result<(Self, Batch), EngineError> {
+        let run = Run::begin(id, event)?;
+        let record = sealed(event, &genesis(id))?;
+        let hash = record.hash.clone();
+        let batch = Batch { run: id, after: 0, records: vec![record], summary: run.summary() };
+        Ok((Self { run: Arc::new(run), hash }, batch))
+    }
+
     pub async fn load(journal: &dyn Journal, id: RunId) -> Result<Self, EngineError> {
         let records = journal.read(id, 0).await?;
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
@@ -26,7 +37,7 @@ impl Tip {
         for record in records.iter().skip(1) {
             run.apply(&record.open()?)?;
         }
-        Ok(Self { run, hash: last.hash.clone() })
+        Ok(Self { run: Arc::new(run), hash: last.hash.clone() })
     }
 
     /// Takes in what others have appended since.
@@ -35,7 +46,7 @@ impl Tip {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             let event = record.open()?;
-            self.run.apply(&event)?;
+            Arc::make_mut(&mut self.run).apply(&event)?;
             self.hash = record.hash;
             events.push(event);
         }
@@ -49,22 +60,19 @@ impl Tip {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Option<Decided>, EngineError> {
-        let events = self.run.decide(input, actor, now)?;
+        let run::Decided { events, next } = self.run.decide(input, actor, now)?;
         if events.is_empty() {
             return Ok(None);
         }
-        let mut next = self.run.clone();
         let mut records = Vec::with_capacity(events.len());
         let mut hash = self.hash.clone();
         for event in &events {
-            let record =
-                Record::seal(event, &hash).map_err(|error| EngineError::Defect(error.to_string()))?;
+            let record = sealed(event, &hash)?;
             hash.clone_from(&record.hash);
             records.push(record);
-            next.apply(event)?;
         }
         let batch = Batch { run: self.run.id, after: self.run.seq, records, summary: next.summary() };
-        Ok(Some(Decided { events, batch, next: Self { run: next, hash } }))
+        Ok(Some(Decided { events, batch, next: Self { run: Arc::new(next), hash } }))
     }
 
     /// Decides what follows from an input and journals it; only then is it part of the state.
@@ -82,6 +90,10 @@ impl Tip {
         }
         Ok(())
     }
+}
+
+fn sealed(event: &Event, previous: &str) -> Result<Record, EngineError> {
+    Record::seal(event, previous).map_err(|error| EngineError::Defect(error.to_string()))
 }
 
 /// What follows from an input, ready to be journaled.

@@ -35,6 +35,17 @@ pub trait Journal: Debug + Send + Sync {
     /// what it asked for: the batch is there whole, or not at all.
     async fn append(&self, batch: Batch) -> Result<(), JournalError>;
 
+    /// Adds batches that follow upon each other in one run, all or none.
+    async fn append_all(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
+        let mut batches = batches.into_iter();
+        let Some(mut whole) = batches.next() else { return Ok(()) };
+        for next in batches {
+            whole.records.extend(next.records);
+            whole.summary = next.summary;
+        }
+        self.append(whole).await
+    }
+
     /// The records of a run after a sequence number, in order, as they are kept: whether the chain
     /// holds is for `event::verify` to say. Unknown runs have none. All of them are held in memory;
     /// no run has more than [`MOST_ENTRIES`].

@@ -57,9 +57,8 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let engine = wired.engine(wire::journal(&config, false).await?);
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, Some(plan.digests()));
-    let run = engine.start(created, me.clone()).await?;
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::drive(app, &engine, run, &me, mode).await?;
+    let watched = live::launch(app, &engine, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
 }
 

@@ -73,9 +73,9 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
     let engine = wired.engine(wire::journal(&config, false).await?);
     let me = person::at_the_terminal();
-    let run = engine.start(request.created(&wired, Hands::Live, None), me.clone()).await?;
+    let created = request.created(&wired, Hands::Live, None);
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::drive(app, &engine, run, &me, mode).await?;
+    let watched = live::launch(app, &engine, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
 }
 
@@ -99,6 +99,6 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
 pub async fn foresee(app: &App, wired: &Wired, request: &Request) -> Result<live::Watched, CliError> {
     let engine = wired.engine(wire::memory());
     let me = person::at_the_terminal();
-    let run = engine.start(request.created(wired, Hands::DryRun, None), me.clone()).await?;
-    live::drive(app, &engine, run, &me, live::Mode::Foreseen).await
+    let created = request.created(wired, Hands::DryRun, None);
+    live::launch(app, &engine, created, &me, live::Mode::Foreseen).await
 }

@@ -48,6 +48,16 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
     Ok(parts)
 }
 
+/// Whether a value has no `${{` in any of its texts, so that filling it in changes nothing.
+pub fn is_plain(template: &Value) -> bool {
+    match template {
+        Value::String(text) => !text.contains(OPEN),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Object(fields) => fields.values().all(is_plain),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
 /// Fills in every `${{ }}` of a value. A text that is exactly one `${{ }}` keeps the type of what
 /// it comes to; a text with something unknown in it becomes an unknown value. Keys stay.
 pub fn render(template: &Value, names: &Value) -> Result<Value, ExpressionError> {

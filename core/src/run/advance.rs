@@ -16,7 +16,6 @@ use crate::{
     Timestamp,
     event::{Body, EndStatus, StepStatus},
     fault::Fault,
-    graph,
     runbook::{Kind, OnEnd, OnFailure},
 };
 
@@ -256,8 +255,9 @@ impl Run {
 
     /// After a cancel, whatever can stop without leaving anything in doubt stops.
     fn is_to_be_cancelled(&self, node: &Node) -> bool {
-        let in_steps = self.frames.get(&node.frame).is_some_and(|frame| frame.stage == Stage::Steps);
-        if self.cancel.is_none() || !in_steps || node.role == Role::Undo || node.place.list == List::Finally {
+        let in_steps = || self.frames.get(&node.frame).is_some_and(|frame| frame.stage == Stage::Steps);
+        if self.cancel.is_none() || node.role == Role::Undo || node.place.list == List::Finally || !in_steps()
+        {
             return false;
         }
         match &node.phase {
@@ -285,21 +285,21 @@ impl Run {
 
     fn step_may_start(&self, node: &Node) -> bool {
         let Some(frame) = self.frames.get(&node.frame) else { return false };
-        let steps = match (frame.stage, node.place.list) {
-            (Stage::Steps, List::Steps) if !self.is_halted(&node.frame) => &frame.runbook.steps,
-            (Stage::Finally, List::Finally) => &frame.runbook.finally,
+        let (steps, edges) = match (frame.stage, node.place.list) {
+            (Stage::Steps, List::Steps) => (&frame.runbook.steps, &frame.edges.steps),
+            (Stage::Finally, List::Finally) => (&frame.runbook.finally, &frame.edges.finally),
             _ => return false,
         };
         let prefix = node.path.strip_suffix(node.step().id.as_str()).unwrap_or_default();
-        let edges = graph::edges(steps);
         let needs = edges.get(node.place.index).map_or(&[][..], Vec::as_slice);
-        needs.iter().filter_map(|need| steps.get(*need)).all(|need| {
+        let are_done = needs.iter().filter_map(|need| steps.get(*need)).all(|need| {
             let needed = self.node(&format!("{prefix}{}", need.id));
             // What always runs does not wait for the success of what else always runs.
             needed.is_some_and(|needed| {
                 needed.has_settled() || (node.place.list == List::Finally && needed.phase.is_ended())
             })
-        })
+        });
+        are_done && (node.place.list == List::Finally || !self.is_halted(&node.frame))
     }
 
     fn item_may_start(&self, node: &Node) -> bool {
@@ -335,10 +335,10 @@ impl Run {
     /// The step whose failure ends a frame.
     pub(super) fn frame_failure(&self, frame: &str) -> Option<&Node> {
         self.nodes().find(|node| {
-            node.frame == frame
+            node.failed
                 && node.role == Role::Step
                 && node.place.list == List::Steps
-                && node.failed
+                && node.frame == frame
                 && !node.may_fail()
         })
     }

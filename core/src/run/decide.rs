@@ -25,9 +25,10 @@ pub const MOST_ITEMS: usize = 100;
 pub const MOST_EVENTS: u64 = 20_000;
 
 impl Run {
-    /// The events that follow from an input at a time. Nothing of the run changes before they are
-    /// journaled and applied. A late or repeated result of an effect gives no events.
-    pub fn decide(&self, input: Input, actor: &Actor, now: Timestamp) -> Result<Vec<Event>, Rejected> {
+    /// What follows from an input at a time. Nothing of this run changes: whoever asks journals the
+    /// events, and goes on from the state after them. A late or repeated result of an effect gives
+    /// no events.
+    pub fn decide(&self, input: Input, actor: &Actor, now: Timestamp) -> Result<Decided, Rejected> {
         let mut draft = Draft::of(self, now);
         if self.ended.is_some() && !matches!(input, Input::Undo { .. }) {
             return match input {
@@ -38,7 +39,7 @@ impl Run {
                     RejectedKind::NotNow,
                     format!("run {} has ended: {}", self.id, self.status()),
                 )),
-                _ => Ok(Vec::new()),
+                _ => Ok(draft.decided()),
             };
         }
         if self.seq > MOST_EVENTS && self.cancel.is_none() {
@@ -49,8 +50,16 @@ impl Run {
         }
         draft.take(input, actor)?;
         draft.advance()?;
-        Ok(draft.events)
+        Ok(draft.decided())
     }
+}
+
+/// What follows from an input.
+#[derive(Debug)]
+pub struct Decided {
+    pub events: Vec<Event>,
+    /// The state once they are applied.
+    pub next: Run,
 }
 
 impl Draft {
@@ -196,7 +205,7 @@ impl Draft {
 
     /// Begins the work of a step whose turn it is.
     pub(super) fn start(&mut self, path: &str) -> Result<(), Corrupt> {
-        let Some(node) = self.node(path).cloned() else { return Ok(()) };
+        let Some(node) = self.run.nodes.get(path).cloned() else { return Ok(()) };
         if let Some(when) = node.step().when.clone()
             && self.is_asked_here(&node, &when)
         {
@@ -258,8 +267,7 @@ impl Draft {
     }
 
     fn start_call(&mut self, node: &Node) -> Result<(), Corrupt> {
-        let names = self.run.names_with_secrets(node, self.now);
-        match expression::render(&node.step().with, &names) {
+        match self.run.filled_in_with_secrets(node, &node.step().with, self.now) {
             Err(error) => self.fail(&node.path, Fault::permanent(error.to_string())),
             Ok(input) if unknown::within(&input) && self.run.is_dry() => {
                 self.foresee_unknown_input(&node.path, &first_unknown(&input))
@@ -271,8 +279,7 @@ impl Draft {
     fn start_undo(&mut self, node: &Node) -> Result<(), Corrupt> {
         let input = match &node.step().undo {
             Some(UndoChoice::Action(own)) => {
-                let names = self.run.names_with_secrets(node, self.now);
-                match expression::render(&own.with, &names) {
+                match self.run.filled_in_with_secrets(node, &own.with, self.now) {
                     Ok(input) => input,
                     Err(error) => return self.fail_or_stick(&node.path, Fault::permanent(error.to_string())),
                 }
@@ -284,8 +291,7 @@ impl Draft {
 
     fn start_spread(&mut self, node: &Node) -> Result<(), Corrupt> {
         let list = node.step().for_each.clone().unwrap_or(Value::Null);
-        let names = self.run.names(node, self.now);
-        match expression::render(&list, &names) {
+        match self.run.filled_in(node, &list, self.now) {
             Ok(Value::Array(items)) if items.len() <= MOST_ITEMS => {
                 self.started(&node.path, Value::Null)?;
                 self.emit(Body::ItemsListed { step: node.path.clone(), items })
@@ -316,8 +322,7 @@ impl Draft {
         let Some(runbook) = self.run.created.library.get(name).cloned() else {
             return self.fail(&path, Fault::not_found(format!("runbook `{name}` is not part of this run")));
         };
-        let names = self.run.names(node, self.now);
-        let given = match expression::render(&node.step().with, &names) {
+        let given = match self.run.filled_in(node, &node.step().with, self.now) {
             Ok(given) => given,
             Err(error) => return self.fail(&path, Fault::permanent(error.to_string())),
         };

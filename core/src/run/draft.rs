@@ -1,7 +1,7 @@
 //! Events in the making: each is folded into a scratch state at once, so that the next decision
 //! sees it, and all of them are journaled together or not at all.
 
-use super::{Node, Run, fold::Corrupt};
+use super::{Decided, Node, Run, fold::Corrupt};
 use crate::{
     Timestamp,
     event::{Actor, Body, Event, StepStatus},
@@ -32,6 +32,10 @@ impl Draft {
         self.run.apply(&event)?;
         self.events.push(event);
         Ok(())
+    }
+
+    pub fn decided(self) -> Decided {
+        Decided { events: self.events, next: self.run }
     }
 
     pub fn node(&self, path: &str) -> Option<&Node> {

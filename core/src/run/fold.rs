@@ -1,13 +1,13 @@
 //! The fold: one event at a time makes the state. An event that the state does not allow is an
 //! error, never a guess.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Cancel, Ended, Frame, List, Node, Phase, Place, Recovered, Role, Run, Stage,
+    Cancel, Edges, Ended, Frame, List, Node, Phase, Place, Recovered, Role, Run, Stage,
     node::{About, Asking, Climb, ClimbStep, Decision, Gated, Soak},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     duration::Duration,
     event::{Answer, Body, Channel, Created, Event, Reading, RunId, StepStatus},
     fault::{Fault, FaultKind},
+    graph,
     runbook::{Choose, Kind, Runbook},
 };
 
@@ -60,7 +61,7 @@ impl Run {
             applied: Vec::new(),
             mutations: 0,
             nodes: IndexMap::new(),
-            frames: BTreeMap::new(),
+            frames: Arc::default(),
             created: Arc::new(created),
         };
         let (runbook, inputs) = (run.created.runbook.clone(), run.created.inputs.clone());
@@ -112,7 +113,9 @@ impl Run {
                     return Err("the run has not ended");
                 }
                 self.undo_requested_by = Some(event.actor.clone());
-                self.frames.entry(String::new()).and_modify(|root| root.stage = Stage::Steps);
+                Arc::make_mut(&mut self.frames)
+                    .entry(String::new())
+                    .and_modify(|root| root.stage = Stage::Steps);
             }
             Body::RunEscalated { .. } => self.escalated = true,
             Body::RunEnded { status, recovered, reason } => {
@@ -120,7 +123,7 @@ impl Run {
                 if let Some(last) = &mut self.recovered {
                     last.holds = *recovered;
                 }
-                self.frames.values_mut().for_each(|frame| frame.stage = Stage::Done);
+                Arc::make_mut(&mut self.frames).values_mut().for_each(|frame| frame.stage = Stage::Done);
             }
             Body::UndoStarted { frame, steps } => {
                 self.start_taking_back(steps)?;
@@ -142,7 +145,8 @@ impl Run {
     }
 
     fn set_stage(&mut self, frame: &str, stage: Stage) -> Result<(), &'static str> {
-        let frame = self.frames.get_mut(frame).ok_or("there is no such runbook in the run")?;
+        let frame =
+            Arc::make_mut(&mut self.frames).get_mut(frame).ok_or("there is no such runbook in the run")?;
         if stage <= frame.stage && self.undo_requested_by.is_none() {
             return Err("a run only goes forward");
         }
@@ -152,12 +156,12 @@ impl Run {
 
     fn start_taking_back(&mut self, steps: &[String]) -> Result<(), &'static str> {
         for of in steps {
-            let node = self.nodes.get(of).ok_or("it takes back a step that is not there")?;
+            let node = self.nodes.get(of.as_str()).ok_or("it takes back a step that is not there")?;
             let path = format!("{of}~undo");
             let mut undo =
                 Node::new(path.clone(), node.place.clone(), Role::Undo, node.frame.clone(), Some(of.clone()));
             undo.item.clone_from(&node.item);
-            self.nodes.insert(path, Arc::new(undo));
+            self.nodes.insert(path.into(), Arc::new(undo));
         }
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Run {
             }
             Body::OptionStarted { option, .. } => {
                 let child = format!("{path}.{option}");
-                if !self.nodes.contains_key(&child) {
+                if !self.nodes.contains_key(child.as_str()) {
                     return Err("it starts an option that is not there");
                 }
             }
@@ -225,7 +229,7 @@ impl Run {
         if role == Role::Undo {
             if let Some(of) = parent {
                 self.applied.retain(|applied| *applied != of);
-                if let Some(node) = self.nodes.get_mut(&of) {
+                if let Some(node) = self.nodes.get_mut(of.as_str()) {
                     let node = Arc::make_mut(node);
                     node.landed = false;
                     node.phase = Phase::Ended(StepStatus::Undone);
@@ -254,8 +258,9 @@ impl Run {
                 }
             }
         }
-        let frame = Frame { runbook, inputs: Arc::new(inputs), stage: Stage::Steps };
-        self.frames.insert(path, frame);
+        let edges = Edges { steps: graph::edges(&runbook.steps), finally: graph::edges(&runbook.finally) };
+        let frame = Frame { runbook, inputs: Arc::new(inputs), edges: Arc::new(edges), stage: Stage::Steps };
+        Arc::make_mut(&mut self.frames).insert(path, frame);
     }
 
     fn add_options(&mut self, ladder: &str, place: &Place, frame: &str, item: &Option<Value>) {
@@ -270,7 +275,7 @@ impl Run {
 
     fn add(&mut self, mut node: Node, item: &Option<Value>) {
         node.item.clone_from(item);
-        self.nodes.insert(node.path.clone(), Arc::new(node));
+        self.nodes.insert(node.path.as_str().into(), Arc::new(node));
     }
 
     fn enter_as_step(&mut self, path: &str, runbook: &str, inputs: &Value) -> Result<(), &'static str> {

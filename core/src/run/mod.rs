@@ -34,6 +34,7 @@ use crate::{
 
 pub use self::{
     approval::{may_answer, may_approve},
+    decide::Decided,
     fold::Corrupt,
     names::step_word,
     node::{About, Asking, Climb, ClimbStep, Gated, List, Node, Phase, Place, Role, Soak},
@@ -62,8 +63,8 @@ pub struct Run {
     pub applied: Vec<String>,
     /// How many changes were sent.
     pub mutations: u32,
-    nodes: IndexMap<String, Arc<Node>>,
-    frames: BTreeMap<String, Frame>,
+    nodes: IndexMap<Arc<str>, Arc<Node>>,
+    frames: Arc<BTreeMap<String, Frame>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +96,15 @@ pub struct Recovered {
 struct Frame {
     runbook: Arc<Runbook>,
     inputs: Arc<Value>,
+    edges: Arc<Edges>,
     stage: Stage,
+}
+
+/// Which steps a step waits for, by the lists of a runbook.
+#[derive(Debug)]
+struct Edges {
+    steps: Vec<Vec<usize>>,
+    finally: Vec<Vec<usize>>,
 }
 
 /// Where a frame is on its way. It only goes forward.

@@ -6,7 +6,8 @@ use super::{List, Node, Run, Stage, node::Role};
 use crate::{
     Timestamp,
     event::{EndStatus, StepStatus},
-    expression, secret, unknown,
+    expression::{self, ExpressionError},
+    secret, unknown,
 };
 
 impl Run {
@@ -20,7 +21,7 @@ impl Run {
     }
 
     /// The same with the marks of the secrets that the runbook declares: for `with` only.
-    pub(super) fn names_with_secrets(&self, node: &Node, now: Timestamp) -> Value {
+    fn names_with_secrets(&self, node: &Node, now: Timestamp) -> Value {
         let mut names = self.names(node, now);
         let marks: Map<_, _> = self
             .frames
@@ -33,6 +34,32 @@ impl Run {
             names.insert("secrets".to_owned(), Value::Object(marks));
         }
         names
+    }
+
+    /// A template of a node, its expressions filled in. Most templates have none, and need no names.
+    pub(super) fn filled_in(
+        &self,
+        node: &Node,
+        template: &Value,
+        now: Timestamp,
+    ) -> Result<Value, ExpressionError> {
+        if expression::is_plain(template) {
+            return Ok(template.clone());
+        }
+        expression::render(template, &self.names(node, now))
+    }
+
+    /// The same for a template that may name secrets.
+    pub(super) fn filled_in_with_secrets(
+        &self,
+        node: &Node,
+        template: &Value,
+        now: Timestamp,
+    ) -> Result<Value, ExpressionError> {
+        if expression::is_plain(template) {
+            return Ok(template.clone());
+        }
+        expression::render(template, &self.names_with_secrets(node, now))
     }
 
     pub(super) fn frame_names(&self, frame: &str, now: Timestamp) -> Value {

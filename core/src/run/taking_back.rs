@@ -15,7 +15,6 @@ use crate::{
     Timestamp,
     change::Undo,
     event::{Body, StepStatus},
-    expression,
     fault::Fault,
     runbook::UndoChoice,
 };
@@ -70,7 +69,7 @@ impl Run {
         let mut node = Node::new(path.clone(), of.place.clone(), Role::Undo, of.frame.clone(), parent);
         node.item.clone_from(&of.item);
         if let Some(UndoChoice::Action(own)) = &of.step().undo {
-            let rendered = expression::render(&own.with, &self.names_with_secrets(&node, now));
+            let rendered = self.filled_in_with_secrets(&node, &own.with, now);
             node.input = Arc::new(rendered.map_err(|error| Fault::permanent(error.to_string()))?);
         }
         let task = self.plan_task(&node, now);

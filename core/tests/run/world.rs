@@ -7,7 +7,7 @@ use runbook_core::{
     change::{Change, Landed, Planned, Request, Target, Undo, Validation},
     event::{Actor, Body, Created, Event, Hands, Policy, Reading, RunId},
     fault::Fault,
-    run::{Effect, Input, Rejected, Run, Task},
+    run::{Decided, Effect, Input, Rejected, Run, Task},
     runbook::Runbook,
     spec::{Effect as Gravity, Grade, Reads},
 };
@@ -105,7 +105,7 @@ impl Sim {
 
     /// Journals what follows from an input.
     pub fn take(&mut self, input: Input, actor: &Actor) -> Result<usize, Rejected> {
-        let events = self.run.decide(input, actor, self.now)?;
+        let Decided { events, next } = self.run.decide(input, actor, self.now)?;
         for event in &events {
             // Everything is stored as JSON, so everything must come back from it.
             let stored = serde_json::to_vec(event).unwrap();
@@ -113,6 +113,7 @@ impl Sim {
             self.run.apply(&event).unwrap();
             self.events.push(event);
         }
+        assert_eq!(format!("{:?}", self.run), format!("{next:?}"), "the fold comes to what was decided upon");
         Ok(events.len())
     }
 

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use runbook_core::{
     Timestamp,
-    event::{Actor, RunId},
+    event::{Actor, Created, RunId},
     run::{Input, Run},
 };
 use runbook_engine::{Drive, Engine, EngineError, Until};
@@ -59,7 +59,25 @@ pub struct Watched {
 /// How often the tree is drawn anew while nothing happens.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Drives a run to its end, or as far as the mode asks.
+impl Mode {
+    fn until(self) -> Until {
+        if self == Self::Detached { Until::Waiting } else { Until::Ended }
+    }
+}
+
+/// Creates a run and drives it to its end, or as far as the mode asks.
+pub async fn launch(
+    app: &App,
+    engine: &Engine,
+    created: Created,
+    me: &Actor,
+    mode: Mode,
+) -> Result<Watched, CliError> {
+    let drive = engine.launch(created, me.clone(), mode.until()).await?;
+    Watch::new(app, engine, me, mode, &drive).until_over(drive).await
+}
+
+/// Drives a run that there is.
 pub async fn drive(
     app: &App,
     engine: &Engine,
@@ -67,10 +85,8 @@ pub async fn drive(
     me: &Actor,
     mode: Mode,
 ) -> Result<Watched, CliError> {
-    let until = if mode == Mode::Detached { Until::Waiting } else { Until::Ended };
-    let drive = engine.drive(run, until).await?;
-    let mut watch = Watch::new(app, engine, me, mode, &drive);
-    watch.until_over(drive).await
+    let drive = engine.drive(run, mode.until()).await?;
+    Watch::new(app, engine, me, mode, &drive).until_over(drive).await
 }
 
 struct Watch<'a> {
