@@ -53,7 +53,8 @@ fn every_scenario_has_a_case_and_every_runbook_a_scenario_of_its_own_and_a_harde
     let mut tested: Vec<&str> = cases.iter().map(|case| case.scenario.as_str()).collect();
     let scenarios = runbook_world::scenarios();
     let mut shipped: Vec<&str> = scenarios.iter().map(|info| info.name.as_str()).collect();
-    (tested.sort_unstable(), shipped.sort_unstable());
+    tested.sort_unstable();
+    shipped.sort_unstable();
     assert_eq!(tested, shipped);
     let mut counted: BTreeMap<&str, u32> = BTreeMap::new();
     for case in &cases {
