@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::cluster;
 use crate::error::WorldError;
 use crate::kubernetes::views::View;
@@ -13,6 +15,11 @@ use crate::scenario::Scenario;
 use crate::seed;
 use crate::state::State;
 use crate::time::{Clock, Seconds};
+
+/// A world that nobody has looked at for so long rests: half an hour of its own time, and not so
+/// little of ours that a busy machine takes as long between two looks of one run.
+const REST: Seconds = 1_800.0;
+const SHORTEST_REST: SignedDuration = SignedDuration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Environment {
@@ -40,9 +47,37 @@ impl Environment {
 
     /// Looks at the world as it is now.
     pub fn look<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> Result<R, WorldError> {
-        let state = self.store.read(&self.scenario, || self.fresh())?;
-        let now = state.timeline.simulated(self.clock.now());
-        Ok(look(&View::new(&self.scenario, &state, now)))
+        let real = self.clock.now();
+        let mut state = self.store.read(&self.scenario, || self.fresh())?;
+        if self.has_rested(&state, real) {
+            let woken = |state: &mut State| {
+                self.wake(state, real);
+                Ok::<_, WorldError>(Arc::new(state.clone()))
+            };
+            state = self.store.write(&self.scenario, || self.fresh(), woken)?;
+        }
+        if !state.touched {
+            self.store.saw(real);
+        }
+        Ok(look(&View::new(&self.scenario, &state, state.timeline.simulated(real))))
+    }
+
+    /// Whether nobody looked at it for long, and nobody has ever changed it. Who comes next is to
+    /// meet the incident as it is told, and not one that was never attended to for a day.
+    fn has_rested(&self, state: &State, now: Timestamp) -> bool {
+        if state.touched {
+            return false;
+        }
+        let Some(seen) = self.store.last_seen() else { return false };
+        let rest = SignedDuration::from_secs_f64(REST / f64::from(state.timeline.speed)).max(SHORTEST_REST);
+        now.duration_since(seen.max(state.timeline.created)) >= rest
+    }
+
+    /// Moves the times of a world that has rested to the present.
+    fn wake(&self, state: &mut State, now: Timestamp) {
+        if self.has_rested(state, now) {
+            *state = seed::moved(&self.scenario, state, now);
+        }
     }
 
     /// Changes the world and shows it as the change has left it; the controllers react only then, as
@@ -54,10 +89,13 @@ impl Environment {
         show: impl FnOnce(&View<'_>, T) -> R,
     ) -> Result<R, E> {
         let step = |state: &mut State| -> Result<R, E> {
+            let real = self.clock.now();
+            self.wake(state, real);
             // Clocks of several processes may differ by a little: time never runs backwards.
-            let now = state.timeline.simulated(self.clock.now()).max(state.as_of);
+            let now = state.timeline.simulated(real).max(state.as_of);
             cluster::settle(&self.scenario, state, now);
             let changed = change(state, now)?;
+            state.touched = true;
             let shown = show(&View::new(&self.scenario, state, now), changed);
             cluster::react(&self.scenario, state, now);
             Ok(shown)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::error::WorldError;
@@ -17,6 +18,8 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Another process holds the lock only while it writes one file.
 const LOCK_ATTEMPTS: u32 = 1_000;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// Between two marks that somebody has looked, in real time.
+const MARK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Keeps one state. Reading never waits for a writer; writers take turns, also across processes.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Store {
     cached: Mutex<Option<(Vec<u8>, Arc<State>)>>,
     /// Writers of this process; the file lock is for those of others.
     writing: Mutex<()>,
+    /// When this process last left the mark that it looked.
+    marked: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +54,35 @@ impl Store {
     }
 
     fn new(place: Place) -> Self {
-        Self { place, cached: Mutex::new(None), writing: Mutex::new(()) }
+        Self { place, cached: Mutex::new(None), writing: Mutex::new(()), marked: Mutex::new(None) }
+    }
+
+    /// When somebody last looked at a state that several processes share, as far as is known. One in
+    /// memory goes with its process and is not asked about.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let Place::File { path, .. } = &self.place else { return None };
+        let modified = |path: PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified());
+        Some(
+            modified(seen(path))
+                .ok()
+                .and_then(|at| Timestamp::try_from(at).ok())
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+        )
+    }
+
+    /// Leaves the mark that somebody has looked: the time of a file with nothing in it.
+    pub fn saw(&self, now: Timestamp) {
+        let Place::File { path, .. } = &self.place else { return };
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        if marked.is_some_and(|at| now.duration_since(at) < MARK_EVERY) {
+            return;
+        }
+        let mark = OpenOptions::new().create(true).truncate(false).write(true).open(seen(path));
+        match mark.and_then(|file| file.set_modified(now.into())) {
+            Ok(()) => *marked = Some(now),
+            // Without the mark the world only ages less.
+            Err(error) => tracing::debug!(%error, "the simulated world cannot note when it was seen"),
+        }
     }
 
     /// The present state; `seed` makes the first one.
@@ -130,6 +163,10 @@ pub(crate) fn reset(directory: &Path, scenario: &str) -> Result<(), WorldError> 
         }
         _ => Ok(()),
     }
+}
+
+fn seen(path: &Path) -> PathBuf {
+    path.with_extension("seen")
 }
 
 fn paths(directory: &Path, scenario: &str) -> (PathBuf, PathBuf) {

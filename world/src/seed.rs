@@ -23,11 +23,22 @@ const NAMESPACES: [&str; 4] = ["argocd", "default", "kube-system", "production"]
 /// Makes the first state. Manifests of a scenario that are not valid are left out; the tests of
 /// every built-in scenario see that there are none.
 pub(crate) fn state(scenario: &Scenario, created: Timestamp, speed: u32) -> State {
+    seed(scenario, created, Timeline { created, speed: speed.max(1) })
+}
+
+/// The same first state with its times moved to `now`: who and what is there keeps its identity.
+pub(crate) fn moved(scenario: &Scenario, state: &State, now: Timestamp) -> State {
+    seed(scenario, state.born, Timeline { created: now, ..state.timeline })
+}
+
+fn seed(scenario: &Scenario, born: Timestamp, timeline: Timeline) -> State {
     let mut state = State {
         version: VERSION,
         scenario: scenario.name.clone(),
         digest: scenario.digest.clone(),
-        timeline: Timeline { created, speed: speed.max(1) },
+        born,
+        timeline,
+        touched: false,
         as_of: 0.0,
         counter: 0,
         objects: BTreeMap::new(),
@@ -76,7 +87,7 @@ fn insert(state: &mut State, manifest: Value, created: Seconds) {
         (text(&object, "/metadata/namespace").to_owned(), text(&object, "/metadata/name").to_owned());
     let key = key(&resource.id(), &namespace, &name);
     let metadata = &mut object["metadata"];
-    metadata["uid"] = json!(names::uid(&format!("{}/{key}", state.timeline.created)));
+    metadata["uid"] = json!(names::uid(&format!("{}/{key}", state.born)));
     metadata["resourceVersion"] = json!(state.stamp().to_string());
     metadata["creationTimestamp"] = json!(state.timeline.stamp(created));
     metadata["generation"] = json!(1);

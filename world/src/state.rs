@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::time::{Seconds, Timeline};
 
 /// Raised whenever a state of an older version could be misread.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Bounds on what a world remembers.
 pub(crate) const MAX_OBJECTS: usize = 500;
@@ -27,7 +28,11 @@ pub(crate) struct State {
     pub scenario: String,
     /// Of the scenario's text that made this state.
     pub digest: String,
+    /// When it was made or reset; identities come from it, so that they stay when the times move.
+    pub born: Timestamp,
     pub timeline: Timeline,
+    /// Whether anything was ever written. Before that, a world that rests stays as old as it was.
+    pub touched: bool,
     /// When the last write happened; everything before it is settled.
     pub as_of: Seconds,
     pub counter: u64,

@@ -96,7 +96,7 @@ pub(crate) fn create(state: &mut State, deployment: &Value, revision: u64, creat
         "metadata": {
             "name": set,
             "namespace": namespace,
-            "uid": names::uid(&format!("{}/{namespace}/{set}", state.timeline.created)),
+            "uid": names::uid(&format!("{}/{namespace}/{set}", state.born)),
             "resourceVersion": state.stamp().to_string(),
             "generation": 1,
             "creationTimestamp": stamp,

@@ -262,7 +262,7 @@ pub(crate) fn new_pod(
     let version = state.stamp();
     let name = format!("{set}-{}", names::suffix(&format!("{set}/{version}"), 5));
     Some(Pod {
-        uid: names::uid(&format!("{}/{namespace}/{name}", state.timeline.created)),
+        uid: names::uid(&format!("{}/{namespace}/{name}", state.born)),
         name,
         namespace: namespace.to_owned(),
         deployment: deployment.to_owned(),

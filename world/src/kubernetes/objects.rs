@@ -265,7 +265,7 @@ fn carry_over(state: &State, change: &Change<'_>, old: Option<&Value>, new: &mut
         }
         None => {
             metadata["uid"] =
-                json!(names::uid(&format!("{}/{}/{}", state.timeline.created, change.key(), state.counter)));
+                json!(names::uid(&format!("{}/{}/{}", state.born, change.key(), state.counter)));
             metadata["creationTimestamp"] = json!(state.timeline.stamp(change.now));
             metadata["generation"] = json!(1);
         }

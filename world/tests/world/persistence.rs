@@ -1,8 +1,10 @@
 //! One state, several processes: each runs its own server on the same directory.
 
-use serde_json::json;
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::support::{API, clock, image, start_with};
+use crate::support::{API, Fixture, STRATEGIC, clock, image, start_with};
 
 #[tokio::test]
 async fn two_servers_on_one_directory_are_one_world() {
@@ -23,24 +25,65 @@ async fn two_servers_on_one_directory_are_one_world() {
     assert_eq!(third.world.writes(), 0);
 }
 
+/// What there is of replica sets of `api`, which tell how old its revisions are.
+async fn revisions(server: &Fixture) -> Vec<Value> {
+    let path = "/apis/apps/v1/namespaces/production/replicasets?labelSelector=app=api";
+    server.get(path).await["items"].as_array().unwrap().clone()
+}
+
+fn made(sets: &[Value]) -> Vec<&str> {
+    sets.iter().map(|set| set["metadata"]["creationTimestamp"].as_str().unwrap()).collect()
+}
+
 #[tokio::test]
-async fn what_was_made_before_the_start_never_changes_its_age() {
+async fn what_was_made_before_the_first_change_never_changes_its_age_after_it() {
     let directory = tempfile::tempdir().unwrap();
     let (state, clock) = (Some(directory.path().to_owned()), clock());
-    let sets = "/apis/apps/v1/namespaces/production/replicasets?labelSelector=app=api";
     let first = start_with("high-latency", state.clone(), clock.clone()).await;
-    let before = first.get(sets).await["items"].clone();
+    first.flag("heavy-search", false).await;
+    let before = revisions(&first).await;
     drop(first);
-    clock.advance(jiff::SignedDuration::from_hours(30));
+    clock.advance(SignedDuration::from_hours(30));
     let second = start_with("high-latency", state, clock).await;
-    assert_eq!(second.get(sets).await["items"], before);
-    assert!(
-        before
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|set| set["metadata"]["creationTimestamp"] == "2026-11-21T09:42:00Z")
-    );
+    assert_eq!(revisions(&second).await, before);
+    assert!(made(&before).contains(&"2026-11-21T09:42:00Z"));
+}
+
+#[tokio::test]
+async fn a_world_that_nobody_changed_is_as_old_as_ever_after_a_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, clock) = (Some(directory.path().to_owned()), clock());
+    let first = start_with("high-latency", state.clone(), clock.clone()).await;
+    let (before, api) = (revisions(&first).await, first.get(API).await);
+    assert!(made(&before).contains(&"2026-11-21T09:42:00Z"));
+    let (dry, body) = (format!("{API}?dryRun=All"), json!({ "spec": { "replicas": 5 } }));
+    assert_eq!(first.send(Method::PATCH, &dry, STRATEGIC, &body).await.0, 200, "a dry run changes nothing");
+    // Time passes for as long as somebody looks, at the pace of this world.
+    for _ in 0..4 {
+        first.pass(1_200);
+        assert_eq!(revisions(&first).await, before);
+    }
+    drop(first);
+    clock.advance(SignedDuration::from_hours(30));
+    let second = start_with("high-latency", state.clone(), clock.clone()).await;
+    let after = revisions(&second).await;
+    assert_eq!(after.len(), before.len());
+    assert!(made(&after).contains(&"2026-11-22T15:43:20Z"), "18 minutes ago: {:?}", made(&after));
+    assert!(second.value("request_latency_p95_seconds{service=\"api\"}").await > 2.0);
+    let known = second.get(API).await;
+    for field in ["uid", "resourceVersion", "generation"] {
+        assert_eq!(known["metadata"][field], api["metadata"][field], "{field}");
+    }
+    // A running server rests as well; whoever writes first after that finds the present.
+    clock.advance(SignedDuration::from_hours(5));
+    second.change_api(json!({ "image": image(41) })).await;
+    let frozen = revisions(&second).await;
+    assert!(made(&frozen).contains(&"2026-11-22T20:43:20Z"), "{:?}", made(&frozen));
+    // From the first change on the world goes its way: what was done holds, and can be taken back.
+    clock.advance(SignedDuration::from_hours(24));
+    let third = start_with("high-latency", state, clock).await;
+    assert_eq!(made(&revisions(&third).await), made(&frozen));
+    assert!(third.value("request_latency_p95_seconds{service=\"api\"}").await < 0.2);
 }
 
 #[tokio::test]

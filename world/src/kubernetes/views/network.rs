@@ -104,7 +104,7 @@ fn metadata(view: &View<'_>, service: &Value, name: &str) -> Value {
     json!({
         "name": name,
         "namespace": namespace,
-        "uid": names::uid(&format!("{}/endpoints/{namespace}/{name}", view.state.timeline.created)),
+        "uid": names::uid(&format!("{}/endpoints/{namespace}/{name}", view.state.born)),
         "resourceVersion": view.version().to_string(),
         "creationTimestamp": service["metadata"]["creationTimestamp"],
         "labels": service["metadata"]["labels"],
