@@ -122,9 +122,12 @@ struct Open {
     complaint: Option<String>,
 }
 
+/// How the driver left the run.
+type Finished = Result<Run, EngineError>;
+
 enum Woken {
     Changed,
-    Finished(Box<Result<Run, EngineError>>),
+    Finished(Box<Finished>),
     Typed(Typed),
     Interrupt,
     Tick,
@@ -151,7 +154,9 @@ impl<'a> Watch<'a> {
         let (mut interrupts, mut terminations) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let animated = matches!(self.view, View::Tree(_));
-        self.take_note().await?;
+        if let Some(finished) = self.take_note(&mut drive).await? {
+            return self.end(finished).await;
+        }
         loop {
             let woken = tokio::select! {
                 biased;
@@ -165,7 +170,9 @@ impl<'a> Watch<'a> {
             match woken {
                 Woken::Changed => {
                     self.run = state.borrow_and_update().clone();
-                    self.take_note().await?;
+                    if let Some(finished) = self.take_note(&mut drive).await? {
+                        return self.end(finished).await;
+                    }
                 }
                 Woken::Finished(finished) => return self.end(*finished).await,
                 Woken::Tick => self.tick(),
@@ -179,16 +186,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Shows a new state, and asks what it asks.
-    async fn take_note(&mut self) -> Result<(), CliError> {
+    /// Shows a new state, and asks what it asks. The end of the driver, if it came meanwhile: the
+    /// state is ahead of the journal, and what a full disk did not take will never be there to tell.
+    async fn take_note(&mut self, drive: &mut Drive) -> Result<Option<Finished>, CliError> {
         self.close_if_answered();
         if let View::Plain(plain) = &mut self.view {
-            plain.update(&self.run, self.me, self.app).await?;
-            return Ok(());
+            return tokio::select! {
+                biased;
+                told = plain.update(&self.run, self.me, self.app) => Ok(told.map(|()| None)?),
+                finished = drive.finished() => Ok(Some(finished)),
+            };
         }
         self.open_question();
         self.draw();
-        Ok(())
+        Ok(None)
     }
 
     fn tick(&mut self) {
@@ -330,7 +341,7 @@ impl<'a> Watch<'a> {
         Watched { run: (*self.run).clone(), left: true }
     }
 
-    async fn end(&mut self, finished: Result<Run, EngineError>) -> Result<Watched, CliError> {
+    async fn end(&mut self, finished: Finished) -> Result<Watched, CliError> {
         self.open = None;
         let run = match finished {
             Ok(run) => run,
