@@ -38,7 +38,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
             None => return Ok(Exit::Success),
         },
     };
-    let run = records.load(id).await?;
+    let run = again::load(&records, id).await?;
     if run.ended.is_some() {
         return Err(CliError::invalid(format!("run {id} has ended: {}", run.status()))
             .hint(format!("`runbook show {id}` shows it")));

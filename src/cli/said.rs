@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        App,
+        App, again,
         ask::{Ask, Heard},
         paint::Paint,
         question, run_id,
@@ -44,7 +44,7 @@ impl Speaker {
         let config = Config::load(&app.global)?;
         let engine = wire::records(&config, true).await?;
         let id = run_id::resolve(&engine, run).await?;
-        let run = engine.load(id).await?;
+        let run = again::load(&engine, id).await?;
         Ok(Self { engine, me: person::at_the_terminal(), run })
     }
 

@@ -52,7 +52,7 @@ type Foreseen = (String, Result<(Planned, Validation), Fault>);
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let config = Config::load(&app.global)?;
     let records = wire::records(&config, true).await?;
-    let run = records.load(run_id::resolve(&records, &args.run).await?).await?;
+    let run = again::load(&records, run_id::resolve(&records, &args.run).await?).await?;
     let me = person::at_the_terminal();
     let input = Input::Undo { reason: args.reason };
     if args.dry_run {
