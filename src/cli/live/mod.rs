@@ -74,7 +74,7 @@ pub async fn launch(
     mode: Mode,
 ) -> Result<Watched, CliError> {
     let drive = engine.launch(created, me.clone(), mode.until()).await?;
-    Watch::new(app, engine, me, mode, &drive).until_over(drive).await
+    Watch::new(app, engine, me, mode, 0, &drive).until_over(drive).await
 }
 
 /// Drives a run that there is.
@@ -85,8 +85,9 @@ pub async fn drive(
     me: &Actor,
     mode: Mode,
 ) -> Result<Watched, CliError> {
+    let told = engine.load(run).await?.seq;
     let drive = engine.drive(run, mode.until()).await?;
-    Watch::new(app, engine, me, mode, &drive).until_over(drive).await
+    Watch::new(app, engine, me, mode, told, &drive).until_over(drive).await
 }
 
 struct Watch<'a> {
@@ -134,14 +135,14 @@ enum Woken {
 }
 
 impl<'a> Watch<'a> {
-    fn new(app: &'a App, engine: &'a Engine, me: &'a Actor, mode: Mode, drive: &Drive) -> Self {
+    fn new(app: &'a App, engine: &'a Engine, me: &'a Actor, mode: Mode, told: u64, drive: &Drive) -> Self {
         let paint = Paint::new(app.terminal.colour && app.terminal.stderr);
         let view = if app.terminal.stderr && !app.global.quiet {
             View::Tree(Box::new(Tree { screen: Screen::new(paint), tick: 0 }))
         } else if mode == Mode::Foreseen {
             View::Silent
         } else {
-            View::Plain(Plain::new(engine.clone()))
+            View::Plain(Plain::new(engine.clone(), told))
         };
         let run = drive.state().borrow().clone();
         Self { app, engine, me, mode, run, view, open: None, passed_over: None, cancelling: false }
@@ -193,7 +194,14 @@ impl<'a> Watch<'a> {
         if let View::Plain(plain) = &mut self.view {
             return tokio::select! {
                 biased;
-                told = plain.update(&self.run, self.me, self.app) => Ok(told.map(|()| None)?),
+                told = plain.update(&self.run, self.app) => {
+                    told?;
+                    // Who leaves where people are asked is told what they are asked on leaving.
+                    if self.mode == Mode::Attended {
+                        plain.ask(&self.run, self.me, self.app);
+                    }
+                    Ok(None)
+                }
                 finished = drive.finished() => Ok(Some(finished)),
             };
         }
@@ -362,7 +370,7 @@ impl<'a> Watch<'a> {
                 let text: Vec<String> = whole.map(|line| line.cut(columns).paint(paint)).collect();
                 tree.screen.above(&text.join("\n"));
             }
-            View::Plain(plain) => plain.update(&self.run, self.me, self.app).await?,
+            View::Plain(plain) => plain.update(&self.run, self.app).await?,
             View::Silent => {}
         }
         Ok(Watched { run, left: false })

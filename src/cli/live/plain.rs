@@ -23,12 +23,13 @@ pub struct Plain {
 }
 
 impl Plain {
-    pub fn new(engine: Engine) -> Self {
-        Self { engine, seq: 0, last: BTreeMap::new(), asked: BTreeSet::new() }
+    /// What a run has told before it was taken up again is not told twice.
+    pub fn new(engine: Engine, told: u64) -> Self {
+        Self { engine, seq: told, last: BTreeMap::new(), asked: BTreeSet::new() }
     }
 
-    /// Says what happened since, and what people are asked.
-    pub async fn update(&mut self, run: &Run, me: &Actor, app: &App) -> Result<(), EngineError> {
+    /// Says what happened since.
+    pub async fn update(&mut self, run: &Run, app: &App) -> Result<(), EngineError> {
         let fresh = usize::try_from(run.seq.saturating_sub(self.seq)).unwrap_or(usize::MAX);
         let events = self.engine.follow(run.id, self.seq).take(fresh);
         let mut events = std::pin::pin!(events);
@@ -46,13 +47,12 @@ impl Plain {
                 app.say(&timeline::line(&entry));
             }
         }
-        self.ask(run, me, app);
         Ok(())
     }
 
     /// Each open question once, with what to type to answer it. It is asked even of those who want
     /// silence: without an answer nothing goes on.
-    fn ask(&mut self, run: &Run, me: &Actor, app: &App) {
+    pub fn ask(&mut self, run: &Run, me: &Actor, app: &App) {
         let now = runbook_core::Timestamp::now();
         for (node, asked) in run.questions() {
             let key = match &asked {
