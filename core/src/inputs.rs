@@ -105,7 +105,6 @@ pub fn from_text(name: &str, spec: &Input, text: &str) -> Result<Value, InputPro
     let value = value.ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         let hint = match spec.kind {
-            InputType::Boolean => Some("write true or false".to_owned()),
             InputType::Array => Some("write a,b or [\"a\", \"b\"]".to_owned()),
             InputType::Object => Some("write JSON: {\"key\": \"value\"}".to_owned()),
             _ => None,

@@ -152,11 +152,19 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>, place: &str) -> 
     }
 }
 
+/// What the system says of a file, in words for people.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// The parser's own message quotes the file, and so perhaps a token: only the position is said.
 fn cannot_read(error: &KubeconfigError, place: &str) -> Fault {
     match error {
         KubeconfigError::ReadConfig(source, path) => {
-            Fault::permanent(format!("kubeconfig {} could not be read: {}", path.display(), source.kind()))
+            Fault::permanent(format!("kubeconfig {} could not be read: {}", path.display(), why(source)))
                 .hint(format!(
                     "set `kubeconfig` for this environment, or KUBECONFIG; {} was tried",
                     path.display()
@@ -216,7 +224,7 @@ pub(crate) fn credentials(error: &AuthError) -> Fault {
         }
         AuthError::AuthExecStart(source) => format!("the credential program could not be started: {source}"),
         AuthError::ReadTokenFile(source, path) => {
-            format!("token file {} could not be read: {}", path.display(), source.kind())
+            format!("token file {} could not be read: {}", path.display(), why(source))
         }
         AuthError::MissingCommand => "the kubeconfig names a credential program without a command".to_owned(),
         _ => "the kubeconfig's credentials could not be used".to_owned(),
@@ -261,7 +269,7 @@ current-context: prod
         let path = folder.path().join("nowhere.yaml");
         let fault = fault(Config { kubeconfig: Some(path.clone()), ..Config::default() }).await;
         assert_eq!(fault.kind, FaultKind::Permanent);
-        assert!(fault.message.contains("could not be read: entity not found"), "{}", fault.message);
+        assert!(fault.message.contains("could not be read: there is no such file"), "{}", fault.message);
         assert!(fault.hint.unwrap().contains(path.to_str().unwrap()));
     }
 
