@@ -41,7 +41,7 @@ fn for_every_case(what: fn(&Case)) {
 
 #[test]
 fn the_checker_finds_nothing() {
-    let project = Project::new("high-latency", SPEED);
+    let project = Project::of("high-latency", SPEED);
     let told = project.ended(&["check"], 0);
     assert_eq!(told.stdout, "", "{}", told.stderr);
     assert!(told.stderr.contains("6 files checked: nothing found"), "{}", told.stderr);
@@ -82,7 +82,7 @@ fn an_alert_starts_one_runbook_with_its_inputs() {
 #[test]
 fn a_dry_run_tells_every_option_and_sends_no_write() {
     for_every_case(|case| {
-        let project = Project::new(&case.scenario, SPEED);
+        let project = Project::of(&case.scenario, SPEED);
         let plan = project.json(&case.arguments(&["--dry-run"]), 0);
         assert_eq!(
             (&plan["status"], &plan["writes_sent"], &plan["simulated"], &plan["dry_run"]),
@@ -103,7 +103,7 @@ fn a_dry_run_tells_every_option_and_sends_no_write() {
 #[test]
 fn an_incident_ends_as_its_case_tells() {
     for_every_case(|case| {
-        let project = Project::new(&case.scenario, SPEED);
+        let project = Project::of(&case.scenario, SPEED);
         let run = project.start(&case.arguments(&["--output", "json"]));
         let document = project.answer_all(run, case.live.exit, |question| case.answer(question));
         assert_eq!(document["status"], json!(case.live.status), "{document:#}");
@@ -122,7 +122,7 @@ fn an_incident_ends_as_its_case_tells() {
 
 #[test]
 fn an_option_that_is_rejected_gives_way_to_the_next() {
-    let project = Project::new("high-latency-load", SPEED);
+    let project = Project::of("high-latency-load", SPEED);
     let run = project.start(&["run", "high-latency", "--output", "json"]);
     let document = project.answer_all(run, 0, |question| {
         assert_eq!(question["step"], "mitigate.rollback", "scaling up asks nobody");
@@ -137,7 +137,7 @@ fn an_option_that_is_rejected_gives_way_to_the_next() {
 
 #[test]
 fn when_nothing_is_allowed_nothing_changes_but_the_channel_is_told() {
-    let project = Project::new("bad-deploy-rollback", SPEED);
+    let project = Project::of("bad-deploy-rollback", SPEED);
     let run = project.start(&["run", "bad-deploy-rollback", "--output", "json"]);
     let document = project.answer_all(run, 1, |_| vec!["reject".to_owned()]);
     assert_eq!((&document["status"], &document["recovered"]), (&json!("failed"), &json!(false)));
@@ -148,7 +148,7 @@ fn when_nothing_is_allowed_nothing_changes_but_the_channel_is_told() {
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_without_repeating_a_change() {
-    let project = Project::new("high-latency", SPEED);
+    let project = Project::of("high-latency", SPEED);
     let mut run = project.start(&["run", "high-latency", "--output", "json"]);
     project.await_status("mitigate.rollback", "waiting");
     project.kill(run);

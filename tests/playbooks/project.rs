@@ -1,81 +1,41 @@
-//! A project in a folder of its own: the runbooks that ship, one simulated environment, a journal
-//! and a world that nobody else uses.
+//! The project that the runbooks that ship are tried in, and people who answer what runs ask.
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+
+#[path = "../project/mod.rs"]
+mod project;
+#[path = "../project/shipped.rs"]
+mod shipped;
+
+pub use project::{Project, Said};
 
 /// However slow the machine, a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(80);
 /// Between two looks at what another process does.
 const PAUSE: Duration = Duration::from_millis(250);
 
-pub struct Project {
-    folder: tempfile::TempDir,
-}
-
-/// What a command that has ended said.
-pub struct Told {
-    pub stdout: String,
-    pub stderr: String,
-}
-
 impl Project {
-    pub fn new(scenario: &str, speed: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let playbooks = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks");
-        let config = format!(
-            "version: 1
-playbooks: {playbooks}
-store: sqlite:state/runbook.db
-environments:
-  demo: {{ simulated: {scenario}, speed: {speed} }}
-people:
-  groups: {{ sre-oncall: [alice, bob], platform-oncall: [dan], incident-commander: [carol] }}
-"
-        );
-        fs::write(folder.path().join("runbook.yaml"), config).unwrap();
-        Self { folder }
-    }
-
-    fn runbook(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .env_remove("RUNBOOK_CONFIG")
-            .env_remove("RUNBOOK_ENV");
-        command
-    }
-
     /// Runs a command to its end, which has to be with this code.
-    pub fn ended(&self, arguments: &[&str], code: i32) -> Told {
-        let output = self.runbook(arguments).output().unwrap();
-        let told = Told {
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        let ended = output.status.code();
-        assert_eq!(ended, Some(code), "{arguments:?}\n{}\n{}", told.stdout, told.stderr);
-        told
+    #[track_caller]
+    pub fn ended(&self, arguments: &[&str], code: i32) -> Said {
+        self.runbook(arguments).ends_with_code(code)
     }
 
     pub fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let told = self.ended(&[arguments, &["--output", "json"]].concat(), code);
-        serde_json::from_str(&told.stdout).unwrap()
+        self.ended(&[arguments, &["--output", "json"]].concat(), code).json()
     }
 
     /// Starts a command that goes on by itself.
     pub fn start(&self, arguments: &[&str]) -> Child {
         // What it says would fill a pipe that nobody reads.
-        let [told, said] =
-            ["stdout", "stderr"].map(|name| fs::File::create(self.folder.path().join(name)).unwrap());
-        self.runbook(arguments).stdout(told).stderr(said).spawn().unwrap()
+        let [told, said] = ["stdout", "stderr"].map(|name| fs::File::create(self.path(name)).unwrap());
+        self.command(arguments).stdout(told).stderr(said).spawn().unwrap()
     }
 
     /// Answers what a run asks, from a process of its own each time, until the run ends with this
@@ -89,8 +49,8 @@ people:
                 panic!("the run does not end\n{shown}");
             }
             // Before the run has made its journal there is nothing to list.
-            let asked = self.runbook(&["approvals", "--output", "json"]).output().unwrap();
-            let questions: Vec<Value> = serde_json::from_slice(&asked.stdout).unwrap_or_default();
+            let asked = self.runbook(["approvals", "--output", "json"]);
+            let questions: Vec<Value> = serde_json::from_str(&asked.stdout).unwrap_or_default();
             for question in questions {
                 let given = answer(&question);
                 let (verb, rest) = given.split_first().unwrap();
@@ -101,8 +61,7 @@ people:
             std::thread::sleep(PAUSE);
         }
         let ended = run.wait().unwrap();
-        let [told, said] =
-            ["stdout", "stderr"].map(|name| fs::read_to_string(self.folder.path().join(name)).unwrap());
+        let [told, said] = ["stdout", "stderr"].map(|name| fs::read_to_string(self.path(name)).unwrap());
         assert_eq!(ended.code(), Some(code), "{told}\n{said}");
         serde_json::from_str(&told).unwrap()
     }
@@ -124,8 +83,8 @@ people:
     /// Waits until a step of the latest run has come so far.
     pub fn await_status(&self, id: &str, status: &str) {
         self.until(&format!("{id} to be {status}"), || {
-            let output = self.runbook(&["show", "latest", "--output", "json"]).output().unwrap();
-            let document: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let said = self.runbook(["show", "latest", "--output", "json"]);
+            let document: Value = serde_json::from_str(&said.stdout).ok()?;
             Some(find(&document, id)?["status"] == status)
         });
     }
@@ -133,8 +92,8 @@ people:
     /// Waits until the timeline of the latest run has an entry.
     pub fn await_event(&self, step: &str, kind: &str) {
         self.until(&format!("{kind} of {step}"), || {
-            let output = self.runbook(&["timeline", "latest", "--output", "json"]).output().unwrap();
-            let entries: Vec<Value> = serde_json::from_slice(&output.stdout).ok()?;
+            let said = self.runbook(["timeline", "latest", "--output", "json"]);
+            let entries: Vec<Value> = serde_json::from_str(&said.stdout).ok()?;
             Some(entries.iter().any(|entry| entry["step"] == step && entry["type"] == kind))
         });
     }
