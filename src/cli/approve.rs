@@ -5,7 +5,6 @@ use runbook_core::run::{Gated, Input, Node, Question};
 use crate::{
     cli::{
         App, ask,
-        paint::Paint,
         said::{Speaker, Wanted},
     },
     exit::{CliError, Exit},
@@ -63,10 +62,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         };
     }
     expect_confirmation(&args, node)?;
-    app.say(&format!(
-        "{}\n",
-        speaker.describe(node, &question, Paint::new(app.terminal.colour && app.terminal.stderr))
-    ));
+    app.say(&format!("{}\n", speaker.describe(app, node, &question)));
     let input =
         Input::Approve { step: node.path.clone(), digest: gated.gate.digest.clone(), comment: args.comment };
     speaker.say(app, step, input, "approved").await

@@ -38,10 +38,13 @@ pub fn tell(app: &App, watched: &Watched, writes_sent: u64, purpose: Purpose) ->
     } else if run.is_dry() {
         app.print(&report::text(run, app.terminal.colour && app.terminal.stdout));
     } else if run.ended.is_some() {
-        app.print(&summary(run, Paint::stdout(app)));
+        app.print(&app.fitted(&summary(run, Paint::stdout(app)), app.terminal.stdout));
     }
     if watched.left {
-        app.insist(&format!("left as it is; go on with `runbook resume {}`", run.id));
+        app.insist(&format!(
+            "left as it is; go on with it, or end it:\n  runbook resume {0}\n  runbook cancel {0}",
+            run.id
+        ));
         return Exit::Cancelled;
     }
     if !run.is_dry() {
@@ -153,6 +156,7 @@ fn waiting(app: &App, run: &Run) {
             now,
             Paint::new(app.terminal.colour && app.terminal.stderr),
         );
+        let told = app.fitted(&told, app.terminal.stderr);
         let commands = question::commands(run.id, node, &asked).join("\n  ");
         app.insist(&format!("{told}\n\nanswer, then go on:\n  {commands}\n  runbook resume {}\n", run.id));
     }

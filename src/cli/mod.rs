@@ -38,6 +38,7 @@ mod table;
 mod timeline;
 mod undo;
 mod world;
+mod wrap;
 
 use std::{
     io::{IsTerminal, Write},
@@ -128,6 +129,8 @@ pub struct Terminal {
     pub stderr: bool,
     /// Colour is wanted.
     pub colour: bool,
+    /// How wide it is; nothing where it is none, or does not say.
+    pub columns: Option<usize>,
 }
 
 impl Terminal {
@@ -135,13 +138,23 @@ impl Terminal {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         let can_ask = std::io::stdin().is_terminal() && stderr;
-        Self { can_ask, stdout, stderr, colour: !plain && (stdout || stderr) }
+        let size = (stdout || stderr).then(crossterm::terminal::size).and_then(Result::ok);
+        let columns = size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0);
+        Self { can_ask, stdout, stderr, colour: !plain && (stdout || stderr), columns }
     }
 }
 
 impl App {
     pub fn is_json(&self) -> bool {
         self.global.output == Output::Json
+    }
+    /// Text for people, broken between words where their terminal is narrow. `read_there` says whether
+    /// they read it on one.
+    pub fn fitted(&self, text: &str, read_there: bool) -> String {
+        match self.terminal.columns.filter(|_| read_there) {
+            Some(columns) => wrap::wrap(text, columns),
+            None => text.to_owned(),
+        }
     }
     /// Writes data to stdout. A reader that has gone away (a pager that was left) is no error.
     pub fn print(&self, text: &str) {

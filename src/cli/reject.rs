@@ -5,7 +5,6 @@ use runbook_core::run::Input;
 use crate::{
     cli::{
         App,
-        paint::Paint,
         said::{Speaker, Wanted},
     },
     exit::{CliError, Exit},
@@ -34,10 +33,7 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let speaker = Speaker::of(app, &args.run).await?;
     let (node, question) = speaker.question(args.step.as_deref(), Wanted::Approval)?;
-    app.say(&format!(
-        "{}\n",
-        speaker.describe(node, &question, Paint::new(app.terminal.colour && app.terminal.stderr))
-    ));
+    app.say(&format!("{}\n", speaker.describe(app, node, &question)));
     let input = Input::Reject { step: node.path.clone(), comment: args.comment };
     speaker.say(app, Some(node.path.as_str()), input, "rejected").await
 }

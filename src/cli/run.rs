@@ -29,7 +29,10 @@ use crate::{
   runbook run high-latency --dry-run --plan-out plan.json && runbook apply plan.json
 
 Exit codes: 0 succeeded or dry-run complete, 1 failed, 2 invalid, 3 waiting for people,
-4 failed and undone, 5 stuck, 6 stale plan, 7 not permitted, 130 cancelled.")]
+4 failed and undone, 5 stuck, 6 stale plan, 7 not permitted, 130 cancelled.
+
+Ctrl-C cancels the run: what is under way is brought to its end. While a question is open and nothing
+is being changed, it leaves the run as it is, for `runbook resume`.")]
 pub struct Args {
     /// The runbook
     #[arg(value_name = "NAME")]

@@ -98,9 +98,11 @@ impl Speaker {
         }
     }
 
-    /// The question in full.
-    pub fn describe(&self, node: &Node, question: &Question<'_>, paint: Paint) -> String {
-        question::describe(&self.run, node, question, &self.me, Timestamp::now(), paint)
+    /// The question in full, for stderr.
+    pub fn describe(&self, app: &App, node: &Node, question: &Question<'_>) -> String {
+        let paint = Paint::new(app.terminal.colour && app.terminal.stderr);
+        let told = question::describe(&self.run, node, question, &self.me, Timestamp::now(), paint);
+        app.fitted(&told, app.terminal.stderr)
     }
 
     /// Asks on the terminal; `None` where the person leaves it open.
@@ -112,7 +114,7 @@ impl Speaker {
     ) -> Result<Option<Input>, CliError> {
         let mut ask = Ask::of(&self.run, node, question, &self.me)
             .map_err(|rejected| CliError::from(runbook_engine::EngineError::from(rejected)))?;
-        app.insist(&format!("{}\n", self.describe(node, question, Paint::new(app.terminal.colour))));
+        app.insist(&format!("{}\n", self.describe(app, node, question)));
         loop {
             let Some(line) = line(&ask.prompt()).await? else { return Ok(None) };
             match ask.hear(&line) {

@@ -31,6 +31,7 @@ use crate::{
         ask::{Ask, Heard},
         paint::{Paint, Tone},
         question,
+        wrap::wrap,
     },
     exit::CliError,
 };
@@ -240,6 +241,7 @@ impl<'a> Watch<'a> {
         let Ok(keys) = Keys::open() else { return };
         let paint = Paint::new(self.app.terminal.colour);
         let told = question::describe(&run, node, &asked, self.me, Timestamp::now(), paint);
+        let told = wrap(&told, tree.screen.size().0);
         tree.screen.above(&format!("\n{told}\n"));
         self.open = Some(Open { ask, keys, height: told.lines().count() + 2, complaint: None });
     }
@@ -320,9 +322,11 @@ impl<'a> Watch<'a> {
         [vec![Line::new(Tone::Faint, "answer from any shell:")], commands].concat()
     }
 
-    /// Cancels the run; whether the person, who asked for it before, just wants to leave.
+    /// Cancels the run; whether the person, who asked for it before, just wants to leave. At a question,
+    /// where nothing is being changed, leaving is what is meant: others may still answer it.
     async fn interrupt(&mut self) -> bool {
-        if self.mode == Mode::Foreseen || self.cancelling {
+        let undecided = self.open.is_some() && !self.run.nodes().any(|node| node.phase.is_changing());
+        if self.mode == Mode::Foreseen || self.cancelling || undecided {
             return true;
         }
         self.cancelling = true;

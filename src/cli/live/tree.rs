@@ -214,7 +214,7 @@ fn told(run: &Run, node: &Node, now: Timestamp) -> String {
             ClimbStep::Next => "choosing an option".to_owned(),
             ClimbStep::Trying(option) => format!("trying {}", last(option)),
             ClimbStep::Settling { option, deadline } => {
-                format!("did {} help? {}gives it {}", last(option), seen(&climb.last), left(*deadline, now))
+                format!("did {} help? {}{}", last(option), seen(&climb.last), left(*deadline, now))
             }
         },
         Phase::Spread { items } => format!("for each of {items} items"),
