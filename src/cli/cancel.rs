@@ -33,8 +33,12 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let speaker = Speaker::of(app, &args.run).await?;
     let id = speaker.run.id;
+    if speaker.run.ended.is_some() {
+        return Err(CliError::invalid(format!("run {id} has ended: {}", speaker.run.status()))
+            .hint(format!("`runbook undo {id}` takes its changes back")));
+    }
     let input = Input::Cancel { undo: args.undo, reason: args.reason };
-    if speaker.run.ended.is_some() || speaker.engine.is_driven(id).await? {
+    if speaker.engine.is_driven(id).await? {
         return speaker.say(app, None, input, "cancelled").await;
     }
     // Nobody is there to bring it to its end, so that is done here.

@@ -47,7 +47,9 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let engine = wired.engine(wire::journal(&config, false).await?);
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
     let watched = live::drive(app, &engine, id, &person::at_the_terminal(), mode).await?;
-    Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
+    // Whoever asked for the undo before gets what they asked for.
+    let purpose = if watched.run.undo_requested_by.is_some() { Purpose::Undo } else { Purpose::Run };
+    Ok(ending::tell(app, &watched, wired.access.writes_sent(), purpose))
 }
 
 /// The only run that is unfinished and that no other process drives; nothing to do where there is none.
