@@ -74,8 +74,8 @@ impl Performer {
             }
             Task::Apply { change, key } => Input::Applied { step, outcome: call.apply(&change, key).await },
             Task::Probe { change, key } => Input::Probed { step, outcome: call.probe(&change, key).await },
-            Task::Verify { change, key, deadline } => {
-                Input::Verified { step, outcome: call.verify(&change, key, deadline).await }
+            Task::Verify { change, answer, key, deadline } => {
+                Input::Verified { step, outcome: call.verify(&change, &answer, key, deadline).await }
             }
         }
     }
@@ -195,7 +195,7 @@ impl Call<'_> {
         let Ok(found) = found else { return Ok(Vec::new()) };
         let denied: Vec<&str> = found
             .iter()
-            .filter(|obstacle| obstacle.blocking && obstacle.code == "rbac")
+            .filter(|obstacle| obstacle.blocking && ["rbac", "iam"].contains(&obstacle.code.as_str()))
             .map(|obstacle| obstacle.message.as_str())
             .collect();
         if !denied.is_empty() {
@@ -307,14 +307,22 @@ impl Call<'_> {
     }
 
     /// Until the change is complete, or its time is up.
-    async fn verify(&self, change: &Change, key: String, deadline: Timestamp) -> Result<Value, String> {
+    async fn verify(
+        &self,
+        change: &Change,
+        answer: &Value,
+        key: String,
+        deadline: Timestamp,
+    ) -> Result<Value, String> {
         let action = self.performer.action(&change.action).map_err(|fault| fault.message)?;
         let (revealed, mask) =
             reveal_change(change, self.performer.secrets.as_ref()).map_err(|fault| fault.message)?;
         let every = VERIFY_EVERY.scaled(self.run.created.speed).max(VERIFY_AT_MOST);
         loop {
             let cx = self.cx(key.clone());
-            let progress = within(self.timeout, FaultKind::Unreachable, action.verify(&cx, &revealed)).await;
+            let progress =
+                within(self.timeout, FaultKind::Unreachable, action.verify_answered(&cx, &revealed, answer))
+                    .await;
             let missing = match progress {
                 Ok(Progress::Done(outputs)) => return Ok(bounded(mask.value(secret::sanitize(outputs)))),
                 Ok(Progress::Failed(why)) => return Err(mask.fault(Fault::permanent(why)).message),

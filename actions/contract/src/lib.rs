@@ -87,6 +87,13 @@ pub trait Action: Debug + Send + Sync {
         Ok(Progress::Done(Value::Null))
     }
 
+    /// The same, given what `apply` answered, or null where the change was only found to have
+    /// landed: for servers that want to be asked by a receipt.
+    async fn verify_answered(&self, cx: &Cx, change: &Change, answer: &Value) -> Result<Progress, Fault> {
+        let _ = answer;
+        self.verify(cx, change).await
+    }
+
     /// Whether a change whose outcome is in doubt took effect, from a fresh look at its target.
     /// The usual rule compares the fields that the change alters.
     fn landed(&self, change: &Change, seen: &Observed) -> Landed {

@@ -88,6 +88,8 @@ pub enum Task {
     /// Until the change is complete, or its time is up.
     Verify {
         change: Arc<Change>,
+        /// What applying it answered; null where it was only found to have landed.
+        answer: Arc<Value>,
         key: String,
         deadline: Timestamp,
     },
@@ -165,7 +167,8 @@ impl Run {
             Phase::Verifying { since } => {
                 let whole = self.scaled(node.timeout_or(VERIFY_TIMEOUT));
                 let deadline = whole.after(*since);
-                (Task::Verify { change: change()?, key: self.idempotency_key(node), deadline }, READ_TIMEOUT)
+                let (answer, key) = (node.outputs.clone(), self.idempotency_key(node));
+                (Task::Verify { change: change()?, answer, key, deadline }, READ_TIMEOUT)
             }
             Phase::Soaking(_) => (self.steady_task(&node.frame, &self.names(node, now)), READ_TIMEOUT),
             Phase::Climbing(climb) if climb.is_looking() && self.looks_at_steady_state(node) => {
