@@ -74,8 +74,9 @@ pub struct Environment {
     pub kubernetes: Option<runbook_kubernetes::Config>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<runbook_web::prometheus::Config>,
+    #[cfg(feature = "aws")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws: Option<Aws>,
+    pub aws: Option<runbook_aws::Config>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flags: Option<runbook_web::flags::Config>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,19 +97,6 @@ pub struct Environment {
     /// Where the values of secrets are in this environment, before those of all.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub secrets: IndexMap<String, SecretSource>,
-}
-
-/// An account of AWS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Aws {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-    /// For emulators.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint_url: Option<String>,
 }
 
 /// The least approval by effect.

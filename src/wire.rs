@@ -32,6 +32,8 @@ pub fn specs() -> BTreeMap<String, ActionSpec> {
     specs.extend(runbook_command::specs());
     #[cfg(feature = "kubernetes")]
     specs.extend(runbook_kubernetes::specs());
+    #[cfg(feature = "aws")]
+    specs.extend(runbook_aws::specs());
     specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect()
 }
 
@@ -192,6 +194,10 @@ fn registry(config: &Config, environment: &Environment, access: &Arc<Access>) ->
     }
     #[cfg(not(feature = "kubernetes"))]
     let _ = config;
+    #[cfg(feature = "aws")]
+    if let Some(aws) = &environment.aws {
+        registry = registry.with(runbook_aws::actions(aws, access));
+    }
     if let Some(prometheus) = &environment.prometheus {
         registry = registry.with(runbook_web::prometheus::actions(prometheus, access));
     }

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runbook-engine", &["runbook-core", "runbook-journal", "runbook-contract"]),
     ("runbook-world", &["runbook-core"]),
     ("runbook-kubernetes", &["runbook-core", "runbook-contract"]),
+    ("runbook-aws", &["runbook-core", "runbook-contract"]),
     ("runbook-web", &["runbook-core", "runbook-contract"]),
     ("runbook-command", &["runbook-core", "runbook-contract"]),
     (
@@ -27,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runbook-engine",
             "runbook-world",
             "runbook-kubernetes",
+            "runbook-aws",
             "runbook-web",
             "runbook-command",
         ],

@@ -128,6 +128,7 @@ fn real(environment: &Environment) -> impl Iterator<Item = &'static str> {
         #[cfg(feature = "kubernetes")]
         ("kubernetes", environment.kubernetes.is_some()),
         ("prometheus", environment.prometheus.is_some()),
+        #[cfg(feature = "aws")]
         ("aws", environment.aws.is_some()),
         ("flags", environment.flags.is_some()),
         ("http", environment.http.is_some()),
