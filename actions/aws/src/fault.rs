@@ -25,6 +25,12 @@ where
         return fault.clone();
     }
     match error {
+        // An answer that cannot be read is an error without a code.
+        SdkError::ServiceError(answer)
+            if answer.raw().status().as_u16() < 400 && answer.err().code().is_none() =>
+        {
+            unreadable(operation)
+        }
         SdkError::ServiceError(answer) => {
             let (code, said) = (answer.err().code(), answer.err().message());
             answered(code, said, answer.raw().status().as_u16(), operation)
@@ -128,12 +134,11 @@ fn credentials(error: &CredentialsError) -> Fault {
 /// The service answered with an error.
 fn answered(code: Option<&str>, said: Option<&str>, status: u16, operation: Operation) -> Fault {
     let code = code.unwrap_or_default();
-    let said =
-        match (code, said.map(|said| text::line(said, LONGEST_MESSAGE)).filter(|said| !said.is_empty())) {
-            ("", None) => format!("status {status}"),
-            (code, None) => text::line(code, LONGEST_MESSAGE),
-            (_, Some(said)) => said,
-        };
+    let said = said.map(|said| text::line(said, LONGEST_MESSAGE)).filter(|said| !said.is_empty());
+    let said = said.unwrap_or_else(|| match code {
+        "" => format!("status {status} on {}", operation.name),
+        code => text::line(code, LONGEST_MESSAGE),
+    });
     let service = called(operation);
     match kind(code, status, operation.intent()) {
         FaultKind::Refused => Fault::refused(format!("{service} is too busy: {said}")),
@@ -150,6 +155,8 @@ fn answered(code: Option<&str>, said: Option<&str>, status: u16, operation: Oper
         FaultKind::Unknown => {
             Fault::unknown(format!("{service} failed ({status}) on {}: {said}", operation.name))
         }
+        kind if code.is_empty() => Fault::new(kind, format!("{service} answered without a reason: {said}"))
+            .hint("check `aws.endpoint_url`; something else may answer there"),
         kind => Fault::new(kind, said),
     }
 }

@@ -63,7 +63,7 @@ impl Instance {
             multi_az: found.multi_az.unwrap_or(false),
             availability_zone: found.availability_zone.clone(),
             secondary_availability_zone: found.secondary_availability_zone.clone(),
-            cluster: found.db_cluster_identifier.clone(),
+            cluster: found.db_cluster_identifier.clone().filter(|cluster| !cluster.is_empty()),
             endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
             port: endpoint.and_then(|endpoint| endpoint.port),
             storage_gb: found.allocated_storage,

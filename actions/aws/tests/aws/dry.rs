@@ -47,7 +47,6 @@ async fn no_write_arrives_in_a_dry_run() {
             ("rds_cluster", json!({"cluster": cluster})),
             ("rds_instance", json!({"instance": instance})),
             ("route53_records", json!({"zone": zone})),
-            ("cloudwatch_metric", json!({"namespace": "X", "metric": "Y", "default": 0})),
         ] {
             named(&config, &access, name).observe(&cx(), &input).await.unwrap();
         }

@@ -1,4 +1,5 @@
-//! A server on loopback that answers as a test says, in the XML of RDS and IAM.
+//! A server on loopback that answers as a test says, in the XML of RDS and IAM or the CBOR of
+//! CloudWatch.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,17 +8,21 @@ use runbook_aws::Config;
 
 use crate::place::config;
 
-/// The fields of a request's form.
+/// A request: its path, and its body where that is a form.
 #[derive(Debug, Clone)]
-pub struct Form(String);
+pub struct Form {
+    path: String,
+    body: String,
+}
 
 impl Form {
     pub fn action(&self) -> &str {
-        self.get("Action").unwrap_or_default()
+        let of_path = self.path.split_once("/operation/").map(|(_, action)| action);
+        of_path.or_else(|| self.get("Action")).unwrap_or_default()
     }
     /// Names and values of these tests need no decoding.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+        self.body.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
     }
 }
 
@@ -36,8 +41,9 @@ impl Stub {
         let handler = move |request: Request| {
             let (answer, log) = (answer.clone(), log.clone());
             async move {
+                let path = request.uri().path().to_owned();
                 let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
-                let form = Form(String::from_utf8(body.to_vec()).unwrap());
+                let form = Form { path, body: String::from_utf8_lossy(&body).into_owned() };
                 log.lock().unwrap().push(form.clone());
                 match form.action() {
                     "GetCallerIdentity" => xml("GetCallerIdentity", CALLER),
