@@ -1,5 +1,6 @@
 //! `runbook.yaml`, the environment and the flags, read once into one value.
 
+mod freezes;
 mod limits;
 mod meaning;
 mod paths;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::exit::CliError;
 
 pub use self::{
+    freezes::Freeze,
     limits::Limits,
     read::{FILE, shown},
 };
@@ -94,6 +96,16 @@ pub struct Environment {
     /// What each effect needs at the least, whatever the runbook says.
     #[serde(default)]
     pub approvals: Floors,
+    /// Groups or people, any of whom may approve alone in an emergency, with a reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub break_glass: Vec<String>,
+    /// When nothing is to be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<Freeze>,
+    /// Groups or people who may override freezes and cool-downs, with a reason; whoever may run,
+    /// where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overriders: Vec<String>,
     /// Where the values of secrets are in this environment, before those of all.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub secrets: IndexMap<String, SecretSource>,

@@ -136,6 +136,7 @@ impl PlanFile {
             library: self.library.clone(),
             inputs: self.inputs.clone(),
             reason: self.reason.clone(),
+            overriding: false,
             incident: self.incident.clone(),
             planned_at: Some(self.made_at),
         }

@@ -11,9 +11,9 @@ use std::{
 
 use runbook_contract::{Access, Mode, Registry};
 use runbook_core::{
-    Value,
+    Timestamp, Value,
     check::Catalog,
-    event::{Floor, Policy},
+    policy::{Floor, Policy},
     spec::{ActionSpec, Effect},
 };
 use runbook_engine::{Engine, NoSecrets, Secrets, Setup, System};
@@ -230,5 +230,15 @@ fn policy(config: &Config, environment: &Environment) -> Policy {
         everyone: environment.simulated.is_some(),
         max_mutations: environment.limits.max_mutations,
         floors: floors.into_iter().filter_map(|(effect, asked)| Some((effect, floor(asked?)))).collect(),
+        break_glass: environment.break_glass.clone(),
+        // What makes no sense was found when the configuration was read.
+        freezes: environment
+            .freezes
+            .iter()
+            .filter_map(|one| one.times(Timestamp::now()).ok())
+            .flatten()
+            .collect(),
+        cooldown: environment.limits.cooldown,
+        overriders: environment.overriders.clone(),
     }
 }

@@ -13,8 +13,9 @@ use crate::{
     change::{Change, Target, hex},
     duration::Duration,
     fault::Fault,
+    policy::Policy,
     runbook::Runbook,
-    spec::{Effect, Grade, Reads},
+    spec::{Grade, Reads},
 };
 
 /// The identity of a run: `run_` and a UUID of version 7 in base 32, so that ids sort by time.
@@ -221,6 +222,15 @@ pub enum Body {
         digest: String,
         comment: Option<String>,
         own_run: bool,
+        /// Alone and whatever the gate asks, in an emergency; the comment says why.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        break_glass: bool,
+    },
+    /// Someone who may approve lets another person decide in their place.
+    ApprovalDelegated {
+        step: String,
+        to: String,
+        comment: Option<String>,
     },
     ApprovalRejected {
         step: String,
@@ -336,6 +346,7 @@ impl Body {
             | Self::TargetBusy { step, .. }
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalGranted { step, .. }
+            | Self::ApprovalDelegated { step, .. }
             | Self::ApprovalRejected { step, .. }
             | Self::ApprovalEscalated { step, .. }
             | Self::ApprovalExpired { step }
@@ -371,6 +382,9 @@ pub struct Created {
     pub policy: Policy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It may change things in a freeze and within a cool-down; `reason` says why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overriding: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -393,31 +407,6 @@ pub enum Hands {
     DryRun,
 }
 
-/// Who may do what, as the environment said when the run was created.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Policy {
-    /// Groups and their members.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, Vec<String>>,
-    /// Whether the person who asked for the run may approve it.
-    pub allow_self: bool,
-    /// A simulated environment: whoever sits at the terminal belongs to every group.
-    #[serde(default)]
-    pub everyone: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_mutations: Option<u32>,
-    /// What each effect needs at the least, whatever the runbook says.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub floors: BTreeMap<Effect, Floor>,
-}
-
-/// The least approval for an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Floor {
-    pub from: Vec<String>,
-    pub count: u32,
-}
-
 /// An open question that a gate asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
@@ -429,7 +418,7 @@ pub struct Gate {
     pub count: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// Who is asked next when the time is up.
+    /// Who is asked, one after the other, whenever the time is up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate_to: Vec<String>,
     /// How long those have.

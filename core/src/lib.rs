@@ -14,6 +14,7 @@ pub mod finding;
 pub mod graph;
 pub mod inputs;
 pub mod parse;
+pub mod policy;
 pub mod report;
 pub mod run;
 pub mod runbook;

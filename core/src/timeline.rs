@@ -145,6 +145,12 @@ fn change_summary(event: &Event) -> String {
         Body::ApprovalRequested { gate, .. } => {
             format!("waiting for {} to approve: {}", crowd(gate.count, &gate.from), gate.prompt)
         }
+        Body::ApprovalGranted { comment, break_glass: true, .. } => {
+            format!("BREAK-GLASS: approved by {who} alone{}", because(comment.as_deref()))
+        }
+        Body::ApprovalDelegated { to, comment, .. } => {
+            format!("{who} lets {to} decide{}", because(comment.as_deref()))
+        }
         Body::ApprovalGranted { comment, own_run, .. } => {
             let own = if *own_run { " (their own run)" } else { "" };
             format!("approved by {who}{own}{}", because(comment.as_deref()))

@@ -1,19 +1,28 @@
 //! One task per run that is driven: what is due is performed, what came of it is decided upon and
 //! journaled, and so on until the run ends or waits for people.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use runbook_core::{
     Timestamp,
     duration::Duration,
     event::{Actor, Body, Event, RunId},
-    run::{Effect, Input, Pending, Run},
+    run::{Effect, Input, Node, Pending, Run},
 };
 use runbook_journal::{Claim, JournalError, Mark};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{Engine, EngineError, State, perform::LEASE, pipe::Pipe, tip::Tip};
+use crate::{
+    Engine, EngineError, State,
+    perform::{LEASE, leaves_alone, rest_of},
+    pipe::Pipe,
+    tip::Tip,
+};
 
 /// When a driver leaves its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,29 +256,49 @@ impl Driver {
 
     /// A step that ended, or whose plan is void, no longer needs its target.
     async fn let_targets_go(&mut self, events: &[Event]) -> Result<(), EngineError> {
+        let run = self.tip.run.clone();
         for event in events {
             if !matches!(event.body, Body::StepEnded { .. } | Body::PlanVoided { .. }) {
                 continue;
             }
-            let node = event.body.step().and_then(|step| self.tip.run.node(step));
-            if let Some(target) = node.and_then(|node| node.change.as_ref()).map(|change| &change.target.name)
-            {
-                let still = self.tip.run.nodes().any(|other| {
+            let Some(node) = event.body.step().and_then(|step| run.node(step)) else { continue };
+            if let Some(target) = node.change.as_ref().map(|change| &change.target.name) {
+                self.let_rest(node, target).await?;
+                let still = run.nodes().any(|other| {
                     other.phase.is_changing()
                         && other.target.as_ref().is_some_and(|held| held.name == *target)
                 });
                 if !still {
-                    self.engine.journal.unlock(target, self.tip.run.id).await?;
+                    self.engine.journal.unlock(target, run.id).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Nothing is locked without a plan of a change.
+    /// A target that was changed is left alone by other runs for a while, where the environment says
+    /// so.
+    async fn let_rest(&mut self, node: &Node, target: &str) -> Result<(), EngineError> {
+        let Some(cooldown) = self.tip.run.created.policy.cooldown else { return Ok(()) };
+        if node.landed && leaves_alone(node) {
+            let now = self.engine.clock.now();
+            let until = cooldown.scaled(self.tip.run.created.speed).after(now);
+            match self.engine.journal.lock(&rest_of(target), self.tip.run.id, now, until).await {
+                // It rests from another run still, which this one has overridden.
+                Ok(_) | Err(JournalError::Locked { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is locked without a plan of a change. What rests goes on resting.
     async fn let_all_targets_go(&mut self) -> Result<(), EngineError> {
-        if self.tip.run.nodes().any(|node| node.change.is_some()) {
-            self.engine.journal.unlock_all(self.tip.run.id).await?;
+        let run = self.tip.run.clone();
+        let changes = run.nodes().filter_map(|node| node.change.as_ref());
+        let targets: BTreeSet<&str> = changes.map(|change| change.target.name.as_str()).collect();
+        for target in targets {
+            self.engine.journal.unlock(target, run.id).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use runbook_core::{
     duration::Duration,
     event::Reading,
     fault::{Fault, FaultKind},
-    run::{Effect, Input, Read, Run, Task},
+    run::{Effect, Input, List, Node, Read, Role, Run, Task},
     secret,
     spec::Grade,
 };
@@ -276,11 +276,33 @@ impl Call<'_> {
                 return Input::Confirmed { step, outcome: Err(fault) };
             }
         }
+        if let Err(fault) = self.cooled_down(&step, target, now).await {
+            return Input::Confirmed { step, outcome: Err(fault) };
+        }
         let outcome = match undo_of {
             Some(of) => self.undo_once(of, cx).await,
             None => self.plan_again(change, cx).await,
         };
         Input::Confirmed { step, outcome }
+    }
+
+    /// Whether another run has changed the target so lately that it is to be left alone. What is
+    /// taken back, and what is told at the end, need not wait.
+    async fn cooled_down(&self, step: &str, target: &str, now: Timestamp) -> Result<(), Fault> {
+        let waits = self.run.node(step).is_some_and(leaves_alone);
+        if self.run.created.policy.cooldown.is_none() || !waits || self.run.overrides() {
+            return Ok(());
+        }
+        // A lease that ends as it begins holds nobody up.
+        match self.performer.journal.lock(&rest_of(target), self.run.id, now, now).await {
+            Ok(_) => Ok(()),
+            Err(JournalError::Locked { run, until, .. }) => {
+                let until = until.strftime("%H:%M:%S UTC");
+                Err(Fault::denied(format!("{target} was changed by {run} and is left alone until {until}"))
+                    .hint("look what that run did, then wait, or run this with --override and a --reason"))
+            }
+            Err(error) => Err(Fault::refused(format!("the target's cool-down could not be read: {error}"))),
+        }
     }
 
     async fn plan_again(&self, change: &Change, cx: &PlanCx) -> Result<Planned, Fault> {
@@ -337,6 +359,16 @@ impl Call<'_> {
             self.performer.clock.sleep_until(every.after(now).min(deadline)).await;
         }
     }
+}
+
+/// Whether a step's change begins a cool-down and waits for others.
+pub(crate) fn leaves_alone(node: &Node) -> bool {
+    node.role != Role::Undo && node.place.list == List::Steps
+}
+
+/// The lock under which a target rests after a change.
+pub(crate) fn rest_of(target: &str) -> String {
+    format!("cool-down/{target}")
 }
 
 fn masked(planned: Planned, mask: &Mask, input: &Value) -> Planned {

@@ -80,7 +80,6 @@ pub const ALL: &[Law] = laws![
     lock::a_lease_that_has_ended_is_taken_over,
     lock::the_fence_grows_with_each_holder,
     lock::only_the_holder_unlocks,
-    lock::unlock_all_frees_what_a_run_holds,
     lock::one_of_many_gets_the_lock,
     lock::times_are_kept_to_the_nanosecond,
 ];

@@ -79,9 +79,6 @@ pub trait Journal: Debug + Send + Sync {
     /// Lets a target go; nothing happens where the run does not hold it.
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError>;
 
-    /// Lets go all that a run holds.
-    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError>;
-
     /// How safe an acknowledged record is, for reports: `sqlite, WAL, synchronous=FULL`.
     fn durability(&self) -> String;
 }

@@ -112,11 +112,6 @@ impl Journal for Memory {
         Ok(())
     }
 
-    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError> {
-        self.state().locks.values_mut().for_each(|lease| lease.release(run));
-        Ok(())
-    }
-
     fn durability(&self) -> String {
         "memory, gone with the process".to_owned()
     }

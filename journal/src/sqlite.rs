@@ -166,11 +166,7 @@ impl Journal for Sqlite {
     }
 
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
-        self.ask(Asked::Unlock { target: Some(target.to_owned()), run }).await.map(|_| ())
-    }
-
-    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError> {
-        self.ask(Asked::Unlock { target: None, run }).await.map(|_| ())
+        self.ask(Asked::Unlock { target: target.to_owned(), run }).await.map(|_| ())
     }
 
     fn durability(&self) -> String {

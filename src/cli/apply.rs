@@ -30,6 +30,9 @@ pub struct Args {
     /// Why, for the timeline
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Change things in spite of freezes and cool-downs; the reason stands in the timeline
+    #[arg(long = "override", requires = "reason")]
+    overriding: bool,
     /// Return where it waits for people, with code 3
     #[arg(long)]
     detach: bool,
@@ -41,6 +44,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     belongs(&plan, app, &config)?;
     let mut request = plan.request();
     request.reason = args.reason.or(request.reason);
+    request.overriding = args.overriding;
     let environment = Some(plan.environment.as_str());
     let moved = {
         let wired = wire::environment(&config, environment, Hand::ReadOnly).await?;

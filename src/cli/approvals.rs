@@ -123,9 +123,10 @@ impl Open<'_> {
         let gate = match &self.question {
             Question::Approval(gated) => json!({
                 "count": gated.gate.count,
+                "delegated": gated.delegated.iter().map(|handed| json!({ "from": handed.from, "to": handed.to })).collect::<Vec<_>>(),
                 "granted": gated.granted.iter().map(|actor| &actor.name).collect::<Vec<_>>(),
                 "deadline": gated.gate.deadline,
-                "escalate_to": gated.gate.escalate_to,
+                "escalate_to": gated.gate.escalate_to.get(gated.escalations..),
                 "digest": gated.gate.digest,
             }),
             Question::Answer(_) => Value::Null,
@@ -226,9 +227,9 @@ impl Open<'_> {
 /// When the time to answer is over, and what comes then.
 fn deadline(gated: &Gated, now: Timestamp) -> Option<String> {
     let deadline = gated.gate.deadline?;
-    let then = match gated.gate.escalate_to.as_slice() {
-        names if !names.is_empty() && !gated.escalated => format!("then {} is asked too", names.join(", ")),
-        _ => "then it is a no".to_owned(),
+    let then = match gated.asked_next() {
+        Some(next) => format!("then {next} is asked too"),
+        None => "then it is a no".to_owned(),
     };
     Some(format!("{} ({}), {then}", moment::ahead(deadline, now), deadline.strftime("%H:%M:%S UTC")))
 }

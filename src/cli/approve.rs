@@ -16,6 +16,8 @@ use crate::{
   runbook approve latest
   runbook approve run_01k9f3 mitigate.rollback --comment 'seen in staging'
   runbook approve latest --confirm api        # a destructive change, without a terminal
+  runbook approve latest --delegate-to erin   # erin may decide in your place
+  runbook approve latest --break-glass --comment 'nobody else can be reached'
 
 The change is shown before the question. An approval binds to that very change: if the world moves,
 it is void and asked for again.")]
@@ -35,6 +37,13 @@ pub struct Args {
     /// The name of the target of a destructive change
     #[arg(long, value_name = "TARGET")]
     confirm: Option<String>,
+    /// Approve alone, whatever the gate asks, in an emergency; --comment has to say why, and it
+    /// stands out in the timeline
+    #[arg(long, requires = "comment", conflicts_with = "delegate_to")]
+    break_glass: bool,
+    /// Let someone else decide in your place
+    #[arg(long, value_name = "PERSON", conflicts_with_all = ["digest", "confirm", "yes"])]
+    delegate_to: Option<String>,
     /// Do not ask again
     #[arg(short, long)]
     yes: bool,
@@ -48,7 +57,12 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     };
     expect_digest(&args, gated)?;
     let step = Some(node.path.as_str());
-    let given = args.yes || args.confirm.is_some();
+    if let Some(to) = args.delegate_to {
+        let said = format!("handed to {to}");
+        let input = Input::Delegate { step: node.path.clone(), to, comment: args.comment };
+        return speaker.say(app, step, input, &said).await;
+    }
+    let given = args.yes || args.confirm.is_some() || args.break_glass;
     if app.terminal.can_ask && !given {
         return match speaker.converse(app, node, &question).await? {
             Some(input) => {
@@ -63,9 +77,14 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
     expect_confirmation(&args, node)?;
     app.say(&format!("{}\n", speaker.describe(app, node, &question)));
-    let input =
-        Input::Approve { step: node.path.clone(), digest: gated.gate.digest.clone(), comment: args.comment };
-    speaker.say(app, step, input, "approved").await
+    let word = if args.break_glass { "approved alone (break-glass)" } else { "approved" };
+    let input = Input::Approve {
+        step: node.path.clone(),
+        digest: gated.gate.digest.clone(),
+        comment: args.comment,
+        break_glass: args.break_glass,
+    };
+    speaker.say(app, step, input, word).await
 }
 
 /// What is asked may have changed since the person looked at it.
@@ -97,8 +116,8 @@ fn expect_confirmation(args: &Args, node: &Node) -> Result<(), CliError> {
 
 fn with_comment(input: Input, given: Option<String>) -> Input {
     match input {
-        Input::Approve { step, digest, comment } => {
-            Input::Approve { step, digest, comment: comment.or(given) }
+        Input::Approve { step, digest, comment, break_glass } => {
+            Input::Approve { step, digest, comment: comment.or(given), break_glass }
         }
         Input::Reject { step, comment } => Input::Reject { step, comment: comment.or(given) },
         other => other,

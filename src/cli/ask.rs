@@ -175,18 +175,20 @@ fn hear_approval(
 ) -> Heard {
     if let Some(name) = typed {
         return match word {
-            _ if line == name => {
-                Heard::Say(Input::Approve { step, digest: digest.to_owned(), comment: None })
-            }
+            _ if line == name => Heard::Say(approval_of(step, digest, None)),
             "n" | "no" => Heard::Say(Input::Reject { step, comment }),
             _ => Heard::Again(format!("that is not `{name}`")),
         };
     }
     match word {
-        "y" | "yes" => Heard::Say(Input::Approve { step, digest: digest.to_owned(), comment }),
+        "y" | "yes" => Heard::Say(approval_of(step, digest, comment)),
         "" | "n" | "no" => Heard::Say(Input::Reject { step, comment }),
         _ => Heard::Again("please answer y or n; a comment may follow".to_owned()),
     }
+}
+
+fn approval_of(step: String, digest: &str, comment: Option<String>) -> Input {
+    Input::Approve { step, digest: digest.to_owned(), comment, break_glass: false }
 }
 
 fn hear_choice(step: String, options: &[String], word: &str) -> Heard {

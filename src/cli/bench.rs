@@ -13,8 +13,9 @@ use runbook_contract::{Action, Cx, Registry};
 use runbook_core::{
     Timestamp, Value,
     change::Observed,
-    event::{Actor, Created, Hands, Policy, Record, RunId},
+    event::{Actor, Created, Hands, Record, RunId},
     fault::Fault,
+    policy::Policy,
     runbook::Runbook,
     spec::{ActionSpec, Effect, Grade, Reads, UndoSupport},
 };
@@ -203,6 +204,7 @@ fn created(steps: u32) -> Result<Created, CliError> {
         hands: Hands::Live,
         policy: Policy::default(),
         reason: None,
+        overriding: false,
         incident: None,
         alert: Value::Null,
         bound_to: None,
@@ -287,9 +289,6 @@ impl Journal for Recording {
     }
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         self.inner.unlock(target, run).await
-    }
-    async fn unlock_all(&self, run: RunId) -> Result<(), JournalError> {
-        self.inner.unlock_all(run).await
     }
     fn durability(&self) -> String {
         self.inner.durability()

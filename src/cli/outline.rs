@@ -204,7 +204,7 @@ fn asked(approval: &Approval) -> String {
     let within = approval.timeout.map(|timeout| format!(" within {timeout}")).unwrap_or_default();
     let then = match approval.on_timeout {
         Some(OnTimeout::Escalate) if !approval.escalate_to.is_empty() => {
-            format!(", then {}", approval.escalate_to.join(", "))
+            format!(", then {}", approval.escalate_to.join(", then "))
         }
         _ => String::new(),
     };

@@ -126,11 +126,11 @@ impl Told {
             let given: Vec<&str> = gated.granted.iter().map(|actor| actor.name.as_str()).collect();
             facts.push(format!("given by {}", given.join(", ")));
         }
-        facts.extend(gate.deadline.map(|deadline| match gate.escalate_to.as_slice() {
-            to if !to.is_empty() && !gated.escalated => {
-                format!("{}, then {} is asked too", moment::ahead(deadline, now), to.join(", "))
-            }
-            _ => format!("{}, then it counts as no", moment::ahead(deadline, now)),
+        let handed = gated.delegated.iter();
+        facts.extend(handed.map(|handed| format!("{} lets {} decide", handed.from, handed.to)));
+        facts.extend(gate.deadline.map(|deadline| match gated.asked_next() {
+            Some(next) => format!("{}, then {next} is asked too", moment::ahead(deadline, now)),
+            None => format!("{}, then it counts as no", moment::ahead(deadline, now)),
         }));
         self.field("approval", &facts.join(" · "), Tone::Plain, true);
         let denied = node.decisions.iter().filter(|decision| !decision.approved);

@@ -55,6 +55,9 @@ pub struct Args {
     /// Why, for the timeline
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Change things in spite of freezes and cool-downs; the reason stands in the timeline
+    #[arg(long = "override", requires = "reason")]
+    overriding: bool,
     /// Return where it waits for people, with code 3
     #[arg(long, conflicts_with = "dry_run")]
     detach: bool,
@@ -93,6 +96,7 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
         runbook,
         inputs,
         reason: args.reason.clone(),
+        overriding: args.overriding,
         incident: args.incident.clone(),
         planned_at: args.plan_out.as_ref().map(|_| Timestamp::now()),
     })

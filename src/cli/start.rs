@@ -29,6 +29,8 @@ pub struct Request {
     pub library: BTreeMap<String, Arc<Runbook>>,
     pub inputs: Value,
     pub reason: Option<String>,
+    /// Freezes and cool-downs do not hold for it.
+    pub overriding: bool,
     pub incident: Option<String>,
     /// The moment of the plan, where it is kept or bound to one.
     pub planned_at: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl Request {
             hands,
             policy: wired.policy.clone(),
             reason: self.reason.clone(),
+            overriding: self.overriding,
             incident: self.incident.clone(),
             alert: Value::Null,
             bound_to,

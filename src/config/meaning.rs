@@ -1,6 +1,7 @@
 //! What the shape of the file cannot say: names that must exist, keys that exclude each other.
 
 use runbook_core::{
+    Timestamp,
     finding::{Code, Document, Finding},
     parse::tree::Node,
     suggest,
@@ -70,6 +71,9 @@ impl Checker<'_> {
         }
         self.limits(environment, node);
         self.floors(environment, node);
+        self.freezes(environment, node);
+        self.people(&environment.break_glass, "break_glass", node);
+        self.people(&environment.overriders, "overriders", node);
     }
 
     fn simulated(&mut self, scenario: &str, environment: &Environment, node: &Node) {
@@ -104,19 +108,31 @@ impl Checker<'_> {
     fn floors(&mut self, environment: &Environment, node: &Node) {
         let floors =
             [("write", &environment.approvals.write), ("destructive", &environment.approvals.destructive)];
-        let groups = &self.config.people.groups;
-        let people: Vec<&str> = groups.values().flatten().map(String::as_str).collect();
         let Some(approvals) = node.get("approvals") else { return };
         for (effect, floor) in floors {
-            let unknown = floor
-                .iter()
-                .flat_map(|floor| &floor.from)
-                .filter(|name| !groups.contains_key(*name) && !people.contains(&name.as_str()));
-            for name in unknown {
-                let span = approvals.get(effect).map_or(0..0, |floor| floor.value_span("from"));
-                let message = format!("there is no group `{name}`");
-                let finding = self.document.finding(Code::UnknownGroup, span, message);
-                self.findings.push(finding.hint(meant(name, groups.keys().map(String::as_str))));
+            if let (Some(floor), Some(place)) = (floor, approvals.get(effect)) {
+                self.people(&floor.from, "from", place);
+            }
+        }
+    }
+
+    /// Whether there is anybody of these names, which stand under a key.
+    fn people(&mut self, names: &[String], key: &str, node: &Node) {
+        let groups = &self.config.people.groups;
+        let known =
+            |name: &String| groups.contains_key(name) || groups.values().flatten().any(|who| who == name);
+        for name in names.iter().filter(|name| !known(name)) {
+            let message = format!("there is no group `{name}`");
+            let finding = self.document.finding(Code::UnknownGroup, node.value_span(key), message);
+            self.findings.push(finding.hint(meant(name, groups.keys().map(String::as_str))));
+        }
+    }
+
+    fn freezes(&mut self, environment: &Environment, node: &Node) {
+        for freeze in &environment.freezes {
+            if let Err(why) = freeze.times(Timestamp::UNIX_EPOCH) {
+                let span = node.value_span("freezes");
+                self.findings.push(self.document.finding(Code::OutOfRange, span, why));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Child, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 

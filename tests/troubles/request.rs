@@ -88,7 +88,10 @@ fn inputs_that_do_not_fit_are_named_with_what_would() {
         (&["service=api", "replicas=many"], "input `replicas` must be an integer, not `many`"),
         (&["service=api", "careful=perhaps"], "input `careful` must be true or false, not `perhaps`"),
         (&["service=API"], "input `service` must match [a-z-]+, and `API` does not"),
-        (&["service=api", "replica=3"], "input `replica` is not an input of this runbook (did you mean `replicas`?)"),
+        (
+            &["service=api", "replica=3"],
+            "input `replica` is not an input of this runbook (did you mean `replicas`?)",
+        ),
     ] {
         let given: Vec<&str> = inputs.iter().flat_map(|input| ["-i", *input]).collect();
         for more in ["--detach", "--dry-run"] {

@@ -126,6 +126,7 @@ fn approval(node: &Node) -> Value {
                 "at": decision.at,
                 "approved": decision.approved,
                 "own_run": decision.own_run,
+                "break_glass": decision.break_glass,
                 "comment": decision.comment,
             })
         })

@@ -19,6 +19,9 @@ use crate::{
     spec::Effect,
 };
 
+/// The longest name of a person, in bytes.
+const LONGEST_NAME: usize = 200;
+
 /// How long a gate stands open where the runbook does not say. A time-out means no.
 const TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
@@ -92,22 +95,30 @@ fn gate(
 /// Whether someone is among those whom a gate or a question names. Nobody named means anybody.
 fn is_among(run: &Run, actor: &Actor, from: &[String]) -> bool {
     let policy = &run.created.policy;
-    let member = |name: &String| {
-        *name == actor.name || policy.groups.get(name).is_some_and(|group| group.contains(&actor.name))
-    };
-    policy.everyone || from.is_empty() || from.iter().any(member)
+    policy.everyone || from.is_empty() || policy.is_among(&actor.name, from)
+}
+
+/// Whether the one who asked for something decides about it, where that takes someone else.
+fn decides_for_themselves(run: &Run, name: &str) -> bool {
+    let asked_by = run.undo_requested_by.as_ref().unwrap_or(&run.requested_by);
+    asked_by.name == name && !run.created.policy.allow_self
 }
 
 /// Whether this person may approve what this gate asks, and if not, why.
 pub fn may_approve(run: &Run, gated: &Gated, actor: &Actor) -> Result<(), Rejected> {
     let refuse = |message: String| Rejected::new(RejectedKind::NotPermitted, message);
-    if !is_among(run, actor, &gated.gate.from) {
-        let who = gated.gate.from.join(", ");
-        return Err(refuse(format!("{} is not in {who}", actor.name))
-            .hint("groups are defined under `people` in runbook.yaml"));
+    if let Some(handed) = gated.delegated.iter().find(|handed| handed.from == actor.name) {
+        return Err(refuse(format!("{} lets {} decide about this", handed.from, handed.to)));
     }
-    let asked_by = run.undo_requested_by.as_ref().unwrap_or(&run.requested_by);
-    if asked_by.name == actor.name && !run.created.policy.allow_self {
+    let is_delegate = gated.delegated.iter().any(|handed| handed.to == actor.name);
+    if !is_delegate && !is_among(run, actor, &gated.gate.from) {
+        let who = gated.gate.from.join(", ");
+        return Err(refuse(format!("{} is not in {who}", actor.name)).hint(
+            "groups are defined under `people` in runbook.yaml; whoever is in one may let you decide with \
+             `runbook approve … --delegate-to`",
+        ));
+    }
+    if decides_for_themselves(run, &actor.name) {
         return Err(refuse(format!("{} asked for this run, so someone else has to approve it", actor.name))
             .hint(format!("ask one of: {}", gated.gate.from.join(", "))));
     }
@@ -116,6 +127,25 @@ pub fn may_approve(run: &Run, gated: &Gated, actor: &Actor) -> Result<(), Reject
             "{} has approved this already; {} distinct people are needed",
             actor.name, gated.gate.count
         )));
+    }
+    Ok(())
+}
+
+/// Whether this person may approve alone, and if not, why. Whoever asked for the run may: that there
+/// is nobody else is what it is for.
+pub fn may_break_glass(run: &Run, actor: &Actor, reason: Option<&str>) -> Result<(), Rejected> {
+    let policy = &run.created.policy;
+    if !policy.everyone && !policy.is_among(&actor.name, &policy.break_glass) {
+        let message = match policy.break_glass.as_slice() {
+            [] => "nobody may break the glass in this environment".to_owned(),
+            names => format!("{} may not break the glass; {} may", actor.name, names.join(", ")),
+        };
+        return Err(Rejected::new(RejectedKind::NotPermitted, message)
+            .hint("`break_glass` of the environment in runbook.yaml names who may"));
+    }
+    if reason.is_none_or(|reason| reason.trim().is_empty()) {
+        return Err(Rejected::new(RejectedKind::Invalid, "breaking the glass needs a reason")
+            .hint("say it with --comment"));
     }
     Ok(())
 }
@@ -135,9 +165,14 @@ impl Draft {
         step: &str,
         digest: &str,
         comment: Option<String>,
+        break_glass: bool,
     ) -> Result<(), Rejected> {
         let gated = self.open_gate(step)?.clone();
-        may_approve(&self.run, &gated, actor)?;
+        if break_glass {
+            may_break_glass(&self.run, actor, comment.as_deref())?;
+        } else {
+            may_approve(&self.run, &gated, actor)?;
+        }
         if gated.gate.digest != digest {
             return Err(Rejected::new(
                 RejectedKind::Stale,
@@ -146,18 +181,43 @@ impl Draft {
             .hint("look at it again with `runbook approvals`"));
         }
         let own_run = actor.name == self.run.requested_by.name;
+        let (step_of, digest) = (step.to_owned(), digest.to_owned());
         self.emit_as(
             actor.clone(),
-            Body::ApprovalGranted { step: step.to_owned(), digest: digest.to_owned(), comment, own_run },
+            Body::ApprovalGranted { step: step_of, digest, comment, own_run, break_glass },
         )?;
         self.close_gate_alone(step)?;
+        Ok(())
+    }
+
+    /// Lets someone else decide in one's place. It ends with the gate, and cannot be handed on.
+    pub(super) fn delegate(
+        &mut self,
+        actor: &Actor,
+        step: &str,
+        to: String,
+        comment: Option<String>,
+    ) -> Result<(), Rejected> {
+        let gated = self.open_gate(step)?.clone();
+        may_approve(&self.run, &gated, actor)?;
+        let refuse = |message: String| Err(Rejected::new(RejectedKind::NotPermitted, message));
+        if !is_among(&self.run, actor, &gated.gate.from) {
+            return refuse(format!("{} decides in somebody's place and cannot hand that on", actor.name));
+        }
+        if to == actor.name || to.trim().is_empty() || to.len() > LONGEST_NAME {
+            return refuse(format!("`{to}` is nobody else"));
+        }
+        if decides_for_themselves(&self.run, &to) {
+            return refuse(format!("{to} asked for this run, so someone else has to approve it"));
+        }
+        self.emit_as(actor.clone(), Body::ApprovalDelegated { step: step.to_owned(), to, comment })?;
         Ok(())
     }
 
     /// A gate that is a step of its own ends with its last approval.
     fn close_gate_alone(&mut self, step: &str) -> Result<(), Corrupt> {
         let done = self.node(step).is_some_and(|node| match &node.phase {
-            Phase::Gated(gated) => gated.granted.len() >= gated.gate.count as usize,
+            Phase::Gated(gated) => gated.is_met(),
             _ => false,
         });
         if done {
@@ -175,7 +235,8 @@ impl Draft {
     ) -> Result<(), Rejected> {
         let gated = self.open_gate(step)?.clone();
         let requester = self.run.requested_by.name == actor.name;
-        if !requester && !is_among(&self.run, actor, &gated.gate.from) {
+        let is_delegate = gated.delegated.iter().any(|handed| handed.to == actor.name);
+        if !requester && !is_delegate && !is_among(&self.run, actor, &gated.gate.from) {
             let who = gated.gate.from.join(", ");
             return Err(Rejected::new(RejectedKind::NotPermitted, format!("{} is not in {who}", actor.name)));
         }
@@ -210,8 +271,8 @@ impl Draft {
 
     /// The time of a gate is up: others are asked, or it is a no.
     pub(super) fn gate_expired(&mut self, step: &str, gated: &Gated) -> Result<(), Corrupt> {
-        if !gated.escalated && !gated.gate.escalate_to.is_empty() {
-            let to = gated.gate.escalate_to.clone();
+        if let Some(next) = gated.asked_next() {
+            let to = vec![next.to_owned()];
             let deadline = gated.gate.timeout.map(|timeout| timeout.after(self.now));
             return self.emit(Body::ApprovalEscalated { step: step.to_owned(), to, deadline });
         }

@@ -33,6 +33,7 @@ impl Run {
         if self.ended.is_some() && !matches!(input, Input::Undo { .. }) {
             return match input {
                 Input::Approve { .. }
+                | Input::Delegate { .. }
                 | Input::Reject { .. }
                 | Input::Answer { .. }
                 | Input::Cancel { .. } => Err(Rejected::new(
@@ -75,7 +76,10 @@ impl Draft {
             Input::Applied { step, outcome } => self.applied(&step, outcome)?,
             Input::Probed { step, outcome } => self.probed(&step, outcome)?,
             Input::Verified { step, outcome } => self.verified(&step, outcome)?,
-            Input::Approve { step, digest, comment } => self.approve(actor, &step, &digest, comment)?,
+            Input::Approve { step, digest, comment, break_glass } => {
+                self.approve(actor, &step, &digest, comment, break_glass)?;
+            }
+            Input::Delegate { step, to, comment } => self.delegate(actor, &step, to, comment)?,
             Input::Reject { step, comment } => self.reject(actor, &step, comment)?,
             Input::Answer { step, answer } => self.answer(actor, &step, answer)?,
             Input::Cancel { undo, reason } => self.cancel(actor, undo, reason)?,

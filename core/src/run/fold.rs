@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Cancel, Edges, Ended, Frame, List, Node, Phase, Place, Recovered, Role, Run, Stage,
-    node::{About, Asking, Climb, ClimbStep, Decision, Gated, Soak},
+    node::{About, Asking, Climb, ClimbStep, Decision, Delegation, Gated, Soak},
 };
 use crate::{
     change::Change,
@@ -414,31 +414,38 @@ impl Node {
     fn apply_gate(&mut self, event: &Event) -> Result<(), &'static str> {
         if let Body::ApprovalRequested { gate, .. } = &event.body {
             self.gate = Some(gate.clone());
-            self.phase = Phase::Gated(Gated { gate: gate.clone(), granted: Vec::new(), escalated: false });
+            self.phase = Phase::Gated(Gated::new(gate.clone()));
             return Ok(());
         }
         let Phase::Gated(gated) = &mut self.phase else { return Err("no approval was asked for") };
-        let decision = |approved, comment: &Option<String>, own_run| Decision {
+        let decision = |approved, comment: &Option<String>| Decision {
             by: event.actor.clone(),
             at: event.at,
             approved,
             comment: comment.clone(),
-            own_run,
+            own_run: false,
+            break_glass: false,
         };
         match &event.body {
-            Body::ApprovalGranted { digest, comment, own_run, .. } => {
+            Body::ApprovalGranted { digest, comment, own_run, break_glass, .. } => {
                 if *digest != gated.gate.digest {
                     return Err("it approves another change");
                 }
                 gated.granted.push(event.actor.clone());
-                self.decisions.push(decision(true, comment, *own_run));
-                if gated.granted.len() >= gated.gate.count as usize && self.change.is_some() {
+                gated.glass_broken |= *break_glass;
+                let told = decision(true, comment);
+                self.decisions.push(Decision { own_run: *own_run, break_glass: *break_glass, ..told });
+                if gated.is_met() && self.change.is_some() {
                     self.phase = Phase::Confirming;
                 }
             }
-            Body::ApprovalRejected { comment, .. } => self.decisions.push(decision(false, comment, false)),
+            Body::ApprovalRejected { comment, .. } => self.decisions.push(decision(false, comment)),
+            Body::ApprovalDelegated { to, .. } => {
+                let from = event.actor.name.clone();
+                gated.delegated.push(Delegation { from, to: to.clone() });
+            }
             Body::ApprovalEscalated { to, deadline, .. } => {
-                gated.escalated = true;
+                gated.escalations += 1;
                 gated.gate.from.extend(to.iter().cloned());
                 gated.gate.deadline = *deadline;
                 self.gate = Some(gated.gate.clone());
@@ -615,6 +622,7 @@ impl Node {
             approved: !matches!(answer, Answer::Stop | Answer::ManualFailed { .. }),
             comment: None,
             own_run: false,
+            break_glass: false,
         });
         Ok(())
     }

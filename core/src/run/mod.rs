@@ -33,11 +33,11 @@ use crate::{
 };
 
 pub use self::{
-    approval::{may_answer, may_approve},
+    approval::{may_answer, may_approve, may_break_glass},
     decide::Decided,
     fold::Corrupt,
     names::step_word,
-    node::{About, Asking, Climb, ClimbStep, Gated, List, Node, Phase, Place, Role, Soak},
+    node::{About, Asking, Climb, ClimbStep, Delegation, Gated, List, Node, Phase, Place, Role, Soak},
     pending::{Effect, Pending, Reading as Read, Task},
     taking_back::UndoOutlook,
 };
@@ -163,6 +163,14 @@ pub enum Input {
     Approve {
         step: String,
         digest: String,
+        comment: Option<String>,
+        /// Alone, in an emergency; the comment has to say why.
+        break_glass: bool,
+    },
+    /// Lets someone else decide in one's place.
+    Delegate {
+        step: String,
+        to: String,
         comment: Option<String>,
     },
     Reject {

@@ -120,6 +120,7 @@ pub struct Decision {
     pub approved: bool,
     pub comment: Option<String>,
     pub own_run: bool,
+    pub break_glass: bool,
 }
 
 /// Where a step stands. What is due follows from this alone.
@@ -195,7 +196,33 @@ pub struct Gated {
     pub gate: Gate,
     /// Who has said yes so far.
     pub granted: Vec<Actor>,
-    pub escalated: bool,
+    /// Someone said yes for all, in an emergency.
+    pub glass_broken: bool,
+    /// Who lets whom decide in their place.
+    pub delegated: Vec<Delegation>,
+    /// How many of the gate's chain were asked because the time was up.
+    pub escalations: usize,
+}
+
+/// A right to approve that one person handed to another, for one gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    pub from: String,
+    pub to: String,
+}
+
+impl Gated {
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, granted: Vec::new(), glass_broken: false, delegated: Vec::new(), escalations: 0 }
+    }
+    /// Whether enough people have said yes.
+    pub fn is_met(&self) -> bool {
+        self.glass_broken || self.granted.len() >= self.gate.count as usize
+    }
+    /// Who is asked next when the time is up.
+    pub fn asked_next(&self) -> Option<&str> {
+        self.gate.escalate_to.get(self.escalations).map(String::as_str)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

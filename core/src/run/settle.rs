@@ -11,6 +11,7 @@ use super::{
     pending::FINAL_LOOK,
 };
 use crate::{
+    Timestamp,
     change::{Change, Landed, Planned, Validation, brief, gist},
     duration::Duration,
     event::{Body, Reading, SteadyReading, StepStatus},
@@ -187,7 +188,7 @@ impl Draft {
 
     fn planned_change(&mut self, node: &Node, change: Change, validation: Validation) -> Result<(), Corrupt> {
         let step = node.path.clone();
-        if let Some(fault) = self.run.refusal_of(node, &change) {
+        if let Some(fault) = self.run.refusal_of(node, &change, self.now) {
             return if self.run.is_dry() {
                 self.foresee_fault(&step, fault)
             } else {
@@ -228,6 +229,10 @@ impl Draft {
             Err(fault) => return self.fail_or_stick(step, fault),
             Ok(Planned::Already { summary, .. }) => vec![format!("already so: {summary}")],
             Ok(Planned::Change(fresh)) if fresh.digest() == approved.digest() => {
+                // A freeze may have begun while people thought about it.
+                if let Some(frozen) = self.run.frozen(&node, self.now) {
+                    return self.fail_or_stick(step, frozen);
+                }
                 let key = self.run.idempotency_key(&node);
                 return self.emit(Body::ApplyStarted { step: step.to_owned(), change: fresh, key });
             }
@@ -348,7 +353,10 @@ impl Draft {
 
 impl Run {
     /// Why a change may not be made, whatever anyone approves.
-    fn refusal_of(&self, node: &Node, change: &Change) -> Option<Fault> {
+    fn refusal_of(&self, node: &Node, change: &Change, now: Timestamp) -> Option<Fault> {
+        if let Some(frozen) = self.frozen(node, now) {
+            return Some(frozen);
+        }
         let limits = [
             self.created.policy.max_mutations,
             self.created.runbook.limits.as_ref().and_then(|limits| limits.max_mutations),
@@ -378,6 +386,28 @@ impl Run {
             Fault::new(FaultKind::Stale, format!("this is not the change of the plan: {}", change.summary))
                 .hint("make a new plan with `runbook run … --dry-run --plan-out FILE`"),
         )
+    }
+
+    /// Whether nothing may be changed now. What is taken back, and what is told at the end, may.
+    fn frozen(&self, node: &Node, now: Timestamp) -> Option<Fault> {
+        if node.role == Role::Undo || node.place.list == super::List::Finally || self.overrides() {
+            return None;
+        }
+        let freeze = self.created.policy.freeze_at(now)?;
+        let until = freeze.until.strftime("%Y-%m-%d %H:%M UTC");
+        Some(
+            Fault::denied(format!("changes are frozen until {until}: {}", freeze.reason))
+                .hint("wait, or run it with --override and a --reason, as far as `overriders` lets you"),
+        )
+    }
+
+    /// Whether freezes and cool-downs do not hold for this run.
+    pub fn overrides(&self) -> bool {
+        let policy = &self.created.policy;
+        let may = policy.everyone
+            || policy.overriders.is_empty()
+            || policy.is_among(&self.requested_by.name, &policy.overriders);
+        self.created.overriding && may && self.created.reason.is_some()
     }
 
     fn foreseen_mutations(&self) -> u32 {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use runbook_core::{
     Timestamp, Value,
     change::{Change, Landed, Planned, Request, Target, Undo, Validation},
-    event::{Actor, Body, Created, Event, Hands, Policy, Reading, RunId},
+    event::{Actor, Body, Created, Event, Hands, Reading, RunId},
     fault::Fault,
+    policy::Policy,
     run::{Decided, Effect, Input, Rejected, Run, Task},
     runbook::Runbook,
     spec::{Effect as Gravity, Grade, Reads},
@@ -67,6 +68,7 @@ pub fn created(yaml: &str) -> Created {
         hands: Hands::Live,
         policy: Policy { allow_self: true, ..Policy::default() },
         reason: None,
+        overriding: false,
         incident: None,
         alert: Value::Null,
         bound_to: None,
@@ -166,8 +168,12 @@ impl Sim {
 
     pub fn approve_as(&mut self, actor: &Actor, step: &str) -> Result<usize, Rejected> {
         let digest = self.run.node(step).and_then(|node| node.gate.as_ref()).map(|gate| gate.digest.clone());
-        let input =
-            Input::Approve { step: step.to_owned(), digest: digest.unwrap_or_default(), comment: None };
+        let input = Input::Approve {
+            step: step.to_owned(),
+            digest: digest.unwrap_or_default(),
+            comment: None,
+            break_glass: false,
+        };
         self.take(input, actor)
     }
 

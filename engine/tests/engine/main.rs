@@ -12,8 +12,10 @@ use provider::{Shelf, Vault};
 use runbook_contract::{Access, Mode, Registry};
 use runbook_core::{
     Timestamp, Value,
-    event::{Actor, Body, Created, Hands, Policy, RunId},
+    duration::Duration,
+    event::{Actor, Body, Created, Hands, RunId},
     fault::FaultKind,
+    policy::Policy,
     run::{Input, Run},
     runbook::Runbook,
 };
@@ -60,6 +62,7 @@ fn created(yaml: &str, hands: Hands) -> Created {
         hands,
         policy: Policy { allow_self: true, ..Policy::default() },
         reason: None,
+        overriding: false,
         incident: None,
         alert: Value::Null,
         bound_to: None,
@@ -81,7 +84,7 @@ impl Bench {
     }
     async fn approve(&self, run: &Run, step: &str) -> Run {
         let digest = run.node(step).unwrap().gate.as_ref().unwrap().digest.clone();
-        let input = Input::Approve { step: step.to_owned(), digest, comment: None };
+        let input = Input::Approve { step: step.to_owned(), digest, comment: None, break_glass: false };
         self.engine.say(run.id, &alice(), input).await.unwrap()
     }
     async fn journaled(&self, id: RunId) -> String {
@@ -105,6 +108,44 @@ async fn a_run_waits_for_its_gate_and_goes_on_where_it_is_resumed() {
     let run = bench.drive(run.id).await;
     assert_eq!((run.status(), bench.shelf.get("a"), bench.access.writes_sent()), ("succeeded", 7, 1));
     assert_eq!(bench.engine.verify(run.id).await.unwrap(), Ok(run.seq));
+}
+
+#[tokio::test]
+async fn a_target_that_was_changed_rests_from_other_runs() {
+    const SET: &str = "steps: [{ id: put, action: shelf.put, with: { slot: a, value: 7 } }]";
+    const TWICE: &str = "
+steps:
+  - { id: first, action: shelf.put, with: { slot: a, value: 8 } }
+  - { id: second, action: shelf.put, with: { slot: a, value: 9 } }
+on_failure: stop
+";
+    let cooldown = Some(Duration::from_secs(600));
+    let resting = |yaml: &str, overriding: bool| Created {
+        policy: Policy { allow_self: true, cooldown, ..Policy::default() },
+        reason: Some("it is on fire".to_owned()),
+        overriding,
+        ..created(yaml, Hands::Live)
+    };
+    let bench = bench(Mode::ReadWrite);
+    let run = async |yaml: &str, overriding: bool| {
+        let id = bench.engine.start(resting(yaml, overriding), alice()).await.unwrap();
+        bench.drive(id).await
+    };
+    let first = run(SET, false).await;
+    assert_eq!((first.status(), bench.shelf.get("a")), ("succeeded", 7));
+    let refused = run(TWICE, false).await;
+    let fault = refused.decisive_fault().unwrap();
+    assert_eq!((refused.status(), fault.kind, bench.shelf.get("a")), ("failed", FaultKind::Denied, 7));
+    assert!(fault.message.contains(&format!("changed by {} and is left alone", first.id)), "{fault:?}");
+    // Taking a change back waits for nobody.
+    bench.engine.say(first.id, &alice(), Input::Undo { reason: None }).await.unwrap();
+    let undone = bench.drive(first.id).await;
+    assert_eq!((undone.status(), bench.shelf.get("a")), ("undone", 0), "{:?}", undone.decisive_fault());
+    assert_eq!((run(TWICE, true).await.status(), bench.shelf.get("a")), ("succeeded", 9), "with a reason");
+    // A rest that has ended holds nobody up.
+    let later = bench.engine.start(resting("steps: [{ id: w, wait: 11m }]", false), alice()).await.unwrap();
+    bench.engine.drive(later, Until::Ended).await.unwrap().finished().await.unwrap();
+    assert_eq!(run(SET, false).await.status(), "succeeded");
 }
 
 #[tokio::test]

@@ -141,6 +141,11 @@ impl Action for Act {
         })))
     }
 
+    fn plan_undo(&self, cx: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
+        let input = json!({ "slot": change.input["slot"], "value": change.before["value"] });
+        self.plan(cx, &input, seen)
+    }
+
     async fn validate(&self, _: &Cx, _: &Change) -> Result<Validation, Fault> {
         if self.shelf.misbehave.load(Ordering::SeqCst) {
             self.access.admit(Intent::Write)?;

@@ -53,7 +53,7 @@ pub(super) async fn the_fence_grows_with_each_holder(journal: Arc<dyn Journal>) 
     fences.push(journal.lock(TARGET, run(1), at(10), at(20)).await.unwrap());
     journal.unlock(TARGET, run(1)).await.unwrap();
     fences.push(journal.lock(TARGET, run(1), at(11), at(20)).await.unwrap());
-    journal.unlock_all(run(1)).await.unwrap();
+    journal.unlock(TARGET, run(1)).await.unwrap();
     fences.push(journal.lock(TARGET, run(2), at(12), at(20)).await.unwrap());
     fences.push(journal.lock(TARGET, run(3), at(30), at(40)).await.unwrap());
     assert!(fences.windows(2).all(|pair| pair[0] < pair[1]), "{fences:?}");
@@ -68,20 +68,6 @@ pub(super) async fn only_the_holder_unlocks(journal: Arc<dyn Journal>) {
     assert_eq!(holder(&*journal, 1).await, Some((run(1), at(60))));
     journal.unlock(TARGET, run(1)).await.unwrap();
     assert_eq!(holder(&*journal, 1).await, None);
-}
-
-pub(super) async fn unlock_all_frees_what_a_run_holds(journal: Arc<dyn Journal>) {
-    let targets: Vec<String> = (0..5).map(|number| format!("target {number}")).collect();
-    for target in &targets {
-        journal.lock(target, run(1), at(0), at(60)).await.unwrap();
-    }
-    journal.lock(TARGET, run(2), at(0), at(60)).await.unwrap();
-    journal.unlock_all(run(1)).await.unwrap();
-    for target in &targets {
-        journal.lock(target, run(3), at(1), at(60)).await.unwrap();
-    }
-    assert_eq!(holder(&*journal, 1).await, Some((run(2), at(60))));
-    journal.unlock_all(run(9)).await.unwrap();
 }
 
 pub(super) async fn one_of_many_gets_the_lock(journal: Arc<dyn Journal>) {

@@ -34,8 +34,6 @@ const LOCK: &str = "INSERT INTO locks (target, run, fence, until) VALUES (?1, ?2
 
 const UNLOCK: &str = "UPDATE locks SET run = NULL WHERE target = ?1 AND run = ?2";
 
-const UNLOCK_ALL: &str = "UPDATE locks SET run = NULL WHERE run = ?1";
-
 /// The answers to a group, which hold because it is on disk.
 #[derive(Debug)]
 pub(super) struct Committed {
@@ -53,12 +51,8 @@ pub(super) fn commit(conn: &mut Connection, asked: &[Asked]) -> Result<Committed
         answers.push(match one {
             Asked::Append(entry) => append(&transaction, entry)?.map(|()| 0),
             Asked::Lock { target, run, now, until } => lock(&transaction, target, *run, *now, *until)?,
-            Asked::Unlock { target: Some(target), run } => {
+            Asked::Unlock { target, run } => {
                 transaction.prepare_cached(UNLOCK)?.execute((target, run.to_string()))?;
-                Ok(0)
-            }
-            Asked::Unlock { target: None, run } => {
-                transaction.prepare_cached(UNLOCK_ALL)?.execute([run.to_string()])?;
                 Ok(0)
             }
         });

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub(super) enum Asked {
     Append(Box<Append>),
     Lock { target: String, run: RunId, now: Timestamp, until: Timestamp },
-    Unlock { target: Option<String>, run: RunId },
+    Unlock { target: String, run: RunId },
 }
 
 /// A batch that has been checked, and its columns: what can be done before it is the writer's turn

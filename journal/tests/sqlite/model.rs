@@ -35,7 +35,7 @@ enum Asked {
         lease: i64,
     },
     Unlock {
-        target: Option<u8>,
+        target: u8,
         run: u128,
     },
 }
@@ -50,7 +50,7 @@ fn asked() -> impl Strategy<Value = Asked> {
             .prop_map(|(status, since, limit)| Asked::Runs { status, since, limit }),
         3 => (0..2u8, run.clone(), 0..20i64, -1..8i64)
             .prop_map(|(target, run, now, lease)| Asked::Lock { target, run, now, lease }),
-        1 => (prop::option::of(0..2u8), run).prop_map(|(target, run)| Asked::Unlock { target, run }),
+        1 => (0..2u8, run).prop_map(|(target, run)| Asked::Unlock { target, run }),
     ]
 }
 
@@ -73,11 +73,8 @@ async fn answer(journal: &dyn Journal, asked: &Asked, batch: Option<Batch>) -> S
             let (target, now, until) = (format!("target {target}"), at(*now), at(now + lease));
             format!("{:?}", journal.lock(&target, run(*number), now, until).await)
         }
-        Asked::Unlock { target: Some(target), run: number } => {
+        Asked::Unlock { target, run: number } => {
             format!("{:?}", journal.unlock(&format!("target {target}"), run(*number)).await)
-        }
-        Asked::Unlock { target: None, run: number } => {
-            format!("{:?}", journal.unlock_all(run(*number)).await)
         }
     }
 }

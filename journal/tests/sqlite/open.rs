@@ -140,7 +140,6 @@ pub async fn expect_read_only(journal: &Sqlite, story: &Story) {
         journal.append(story.clone().tell(1)).await.map(|()| 0),
         journal.lock("target", run, now, now).await,
         journal.unlock("target", run).await.map(|()| 0),
-        journal.unlock_all(run).await.map(|()| 0),
         journal.claim(run).await.map(|_| 0),
     ] {
         let refused = refused.unwrap_err();

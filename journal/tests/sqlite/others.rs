@@ -95,7 +95,7 @@ async fn a_lock_holds_against_other_handles() {
     let first = one.lock("target", mine, at(0), at(10)).await.unwrap();
     let refused = other.lock("target", theirs, at(5), at(15)).await.unwrap_err();
     assert!(matches!(refused, JournalError::Locked { run, .. } if run == mine), "{refused:?}");
-    one.unlock_all(mine).await.unwrap();
+    one.unlock("target", mine).await.unwrap();
     let second = other.lock("target", theirs, at(5), at(15)).await.unwrap();
     assert!(second > first);
 }

@@ -33,5 +33,3 @@ CREATE TABLE locks (
     fence INTEGER NOT NULL,
     until TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX locks_of_run ON locks (run) WHERE run IS NOT NULL;
