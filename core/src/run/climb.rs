@@ -23,8 +23,10 @@ impl Draft {
             ClimbStep::Next => self.next_option(path),
             ClimbStep::Trying(option) => self.option_ended(path, &option, &climb.last),
             ClimbStep::Settling { ref option, .. } => {
-                let helped = self.holds_by_expression(path);
-                match helped {
+                // Without anything to hold, an option has helped once it has succeeded.
+                let has_until = node.step().until.is_some();
+                match self.holds_by_expression(path) {
+                    _ if !has_until => self.helped(path, option),
                     Some(true) => self.helped(path, option),
                     _ => self.did_not_help(path, option, &why_not(&climb)),
                 }
