@@ -159,7 +159,10 @@ fn a_run_that_is_killed_again_and_again_ends_without_repeating_a_change() {
         project.await_event(step, event);
         project.kill(run);
     }
-    let document = project.json(&["resume", "latest"], 0);
+    // The last kill may have come too late for this run, which has nothing left to do then.
+    let said = project.runbook(["resume", "latest"]);
+    assert!(said.code == 0 || said.stderr.contains("has ended: succeeded"), "{said:#?}");
+    let document = project.json(&["show", "latest"], 0);
     assert_eq!((&document["status"], &document["recovered"]), (&json!("succeeded"), &json!(true)));
     assert_eq!(changes(&document), ["mitigate.rollback", "tell"]);
     assert!(project.ended(&["timeline", "latest", "--verify"], 0).stderr.is_empty());
