@@ -36,7 +36,8 @@ pub fn tell(app: &App, watched: &Watched, writes_sent: u64, purpose: Purpose) ->
     if app.is_json() {
         app.print(&format!("{:#}\n", report::document(run, writes_sent)));
     } else if run.is_dry() {
-        app.print(&report::text(run, app.terminal.colour && app.terminal.stdout));
+        let text = report::text(run, app.terminal.colour && app.terminal.stdout);
+        app.print(&app.fitted(&text, app.terminal.stdout));
     } else if run.ended.is_some() {
         app.print(&app.fitted(&summary(run, Paint::stdout(app)), app.terminal.stdout));
     }

@@ -28,7 +28,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         app.print(&format!("{document:#}\n"));
         return Ok(Exit::Success);
     }
-    app.print(&report::text(&run, Paint::stdout(app).is_on()));
+    app.print(&app.fitted(&report::text(&run, Paint::stdout(app).is_on()), app.terminal.stdout));
     // Where nobody can tell, nothing is said.
     let driven = engine.is_driven(id).await.unwrap_or(true);
     if let Some(lines) = next(&run, driven) {

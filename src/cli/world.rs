@@ -26,7 +26,8 @@ use crate::{
   runbook world high-latency --reset          # set it back to how it was in the beginning
 
 In a project it is the very world that `runbook run` acts upon in a simulated environment: its state
-is kept beside the store.")]
+is kept beside the store. Until something is changed in it, a world that was left alone for a while
+tells its incident as if it had just begun.")]
 pub struct Args {
     /// The scenario; all are listed where it is left out
     #[arg(value_name = "SCENARIO")]

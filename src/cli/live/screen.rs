@@ -138,22 +138,28 @@ impl Screen {
         self.drawn.clear();
     }
 
-    /// Takes the lines away.
+    /// Takes the lines away, one by one: some terminals keep a screen that is cleared from its very
+    /// top in their scrollback.
     pub fn clear(&mut self) {
-        let whole = format!("{}{CLEAR_BELOW}{SHOW_CURSOR}", self.back_to_start());
-        self.write(&whole);
+        let back = self.back_to_start();
+        let lines = format!("{CLEAR_LINE}\r\n").repeat(self.rows().saturating_sub(1));
+        self.write(&format!("{back}{lines}{CLEAR_LINE}{back}{SHOW_CURSOR}"));
         self.drawn.clear();
     }
 
     /// To the first column of the first line that was drawn, however the terminal has wrapped them
     /// since it was resized.
     fn back_to_start(&self) -> String {
-        let (columns, _) = self.size();
-        let rows: usize = self.drawn.iter().map(|line| line.width().max(1).div_ceil(columns.max(1))).sum();
-        match rows.saturating_sub(1) {
+        match self.rows().saturating_sub(1) {
             0 => "\r".to_owned(),
             up => format!("\r\u{1b}[{up}A"),
         }
+    }
+
+    /// How many rows of the terminal the drawn lines take.
+    fn rows(&self) -> usize {
+        let (columns, _) = self.size();
+        self.drawn.iter().map(|line| line.width().max(1).div_ceil(columns.max(1))).sum()
     }
 
     fn write(&mut self, text: &str) {
