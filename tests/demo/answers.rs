@@ -25,11 +25,7 @@ steps:
 ";
 
 fn project() -> (Project, String) {
-    let project = Project::of("high-latency", SPEED);
-    let config = std::fs::read_to_string(project.path("runbook.yaml")).unwrap();
-    let ours = config.lines().find(|line| line.starts_with("playbooks:")).unwrap();
-    project.write("runbook.yaml", &config.replace(ours, "playbooks: playbooks"));
-    project.write("playbooks/failover.yaml", FAILOVER);
+    let project = Project::of("high-latency", SPEED).with_playbooks(&[("failover", FAILOVER)]);
     let document = project.json(&["run", "failover", "--detach"], 3);
     (project, document["run"].as_str().unwrap().to_owned())
 }

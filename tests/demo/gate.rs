@@ -144,3 +144,14 @@ fn the_verbs_that_answer_ask_before_they_do() {
     terminal.expect("approved: mitigate.rollback");
     assert_eq!(terminal.end().0, 0);
 }
+
+#[test]
+fn a_dry_run_leaves_its_plan_and_nothing_of_its_tree() {
+    let project = Project::of("high-latency", SPEED);
+    let (code, lines) = Terminal::run(&project, NARROW, &["run", "high-latency", "--dry-run"], false).end();
+    assert_eq!(code, 0, "{}", lines.join("\n"));
+    once(&lines, "dry-run of high-latency in demo (simulated: high-latency");
+    once(&lines, "+       image: registry.simulated/api:1.41.0");
+    let tree = |line: &&String| line.contains(": not known") || line.ends_with("  dry-run");
+    assert_eq!(lines.iter().find(tree), None, "{}", lines.join("\n"));
+}

@@ -69,16 +69,11 @@ fn cancelled_it_changes_nothing_more() {
 
 #[test]
 fn one_ends_as_the_table_of_codes_says() {
-    let project = Project::of("high-latency", SPEED);
+    let project = Project::of("high-latency", SPEED).with_playbooks(&[]);
     let config = std::fs::read_to_string(project.path("runbook.yaml")).unwrap();
-    let ours = config.lines().find(|line| line.starts_with("playbooks:")).unwrap();
-    project.write(
-        "runbook.yaml",
-        &config.replace(ours, "playbooks: playbooks").replace(
-            &format!("speed: {SPEED} }}"),
-            &format!("speed: {SPEED}, limits: {{ kubernetes.scale: {{ max_replicas: 5 }} }} }}"),
-        ),
-    );
+    let speed = format!("speed: {SPEED}");
+    let limited = format!("{speed}, limits: {{ kubernetes.scale: {{ max_replicas: 5 }} }}");
+    project.write("runbook.yaml", &config.replace(&speed, &limited));
     let scale = "{ id: scale, action: kubernetes.scale, with: { namespace: production, deployment: api, replicas: 4 } }";
     let fails = "{ id: fails, check: kubernetes.pods, with: { namespace: production, selector: app=api }, expect: ready > 90, required: true }";
     for (name, rest, code, status) in [

@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-#[path = "../project/mod.rs"]
-mod project;
+#[path = "../project/folder.rs"]
+mod folder;
+#[path = "../project/own.rs"]
+mod own;
 #[path = "../project/shipped.rs"]
 mod shipped;
 
-pub use project::{Project, Said};
+pub use folder::{Project, Said};
 
 /// Simulated seconds per real one. Faster, and the milliseconds that a read takes on a busy machine
 /// become minutes of the simulated incident.

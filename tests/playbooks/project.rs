@@ -8,12 +8,12 @@ use std::{
 
 use serde_json::Value;
 
-#[path = "../project/mod.rs"]
-mod project;
+#[path = "../project/folder.rs"]
+mod folder;
 #[path = "../project/shipped.rs"]
 mod shipped;
 
-pub use project::{Project, Said};
+pub use folder::{Project, Said};
 
 /// However slow the machine, a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(80);

@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-#[path = "../project/mod.rs"]
-mod project;
+#[path = "../project/folder.rs"]
+mod folder;
+#[path = "../project/own.rs"]
+mod own;
 #[path = "../project/shipped.rs"]
 mod shipped;
 
-pub use project::{Project, Said};
+pub use folder::{Project, Said};
 
 /// The speed of a world whose time matters to no test here.
 pub const SPEED: u32 = 240;

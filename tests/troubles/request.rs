@@ -27,14 +27,8 @@ steps:
 const NO_YAML: &str = "apiVersion: runbook/v1\nname: no-yaml\nsteps:\n  - { id: pause, wait: 1s\n";
 
 fn project() -> Project {
-    let project = Project::of("high-latency", SPEED);
-    let config = std::fs::read_to_string(project.path("runbook.yaml")).unwrap();
-    let ours = config.lines().find(|line| line.starts_with("playbooks:")).unwrap();
-    project.write("runbook.yaml", &config.replace(ours, "playbooks: playbooks"));
-    for (name, text) in [("takes", TAKES), ("broken", BROKEN), ("no-yaml", NO_YAML)] {
-        project.write(&format!("playbooks/{name}.yaml"), text);
-    }
-    project
+    let playbooks = [("takes", TAKES), ("broken", BROKEN), ("no-yaml", NO_YAML)];
+    Project::of("high-latency", SPEED).with_playbooks(&playbooks)
 }
 
 #[test]

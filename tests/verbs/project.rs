@@ -2,10 +2,10 @@
 
 use std::fs;
 
-#[path = "../project/mod.rs"]
-mod project;
+#[path = "../project/folder.rs"]
+mod folder;
 
-pub use project::{Project, Said};
+pub use folder::{Project, Said};
 
 /// A configuration with one simulated environment.
 pub const CONFIGURATION: &str = "\
