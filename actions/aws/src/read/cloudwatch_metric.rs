@@ -251,7 +251,7 @@ fn output_of(mut found: Vec<Datapoint>, summary: &Summary, default: Option<f64>)
         unit: found.iter().find_map(|point| point.unit.as_ref()).map(|unit| unit.as_str().to_owned()),
         min: values().reduce(f64::min),
         max: values().reduce(f64::max),
-        last: values().last(),
+        last: values().next_back(),
         points: points.into_iter().skip(surplus).collect(),
     })
 }
