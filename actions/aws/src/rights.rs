@@ -30,7 +30,7 @@ impl Right {
 pub(crate) async fn missing(session: &Session<'_>, needed: &[Right]) -> Vec<Obstacle> {
     let principal = match principal(session).await {
         Ok(principal) => principal,
-        Err(why) => return vec![unknown(needed, &why)],
+        Err(why) => return vec![Obstacle { hint: None, ..unknown(needed, &why) }],
     };
     let asked = needed.iter().map(|right| simulate(session, &principal, right));
     let mut found = Vec::new();

@@ -8,6 +8,12 @@ use runbook_core::{Timestamp, fault::Fault};
 /// The state in which RDS takes requests.
 pub(crate) const AVAILABLE: &str = "available";
 
+/// Whether something in this state works and is not in the middle of a change. RDS has the last
+/// word; at night a request that it refuses is better than one that was never sent.
+pub(crate) fn is_ready(status: &str) -> bool {
+    matches!(status, AVAILABLE | "backing-up" | "storage-optimization") || status.starts_with("configuring-")
+}
+
 /// An identifier as RDS keeps it: what is given in capitals is stored in small letters.
 pub(crate) fn identifier(kind: &str, given: &str) -> Result<String, Fault> {
     let wrong = |why: &str| {
@@ -37,6 +43,23 @@ pub(crate) fn moment(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestam
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_works_is_told_from_what_changes() {
+        for (status, ready) in [
+            ("available", true),
+            ("backing-up", true),
+            ("storage-optimization", true),
+            ("configuring-log-exports", true),
+            ("failing-over", false),
+            ("modifying", false),
+            ("rebooting", false),
+            ("stopped", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ready(status), ready, "{status}");
+        }
+    }
 
     #[test]
     fn identifiers_are_those_that_rds_takes() {

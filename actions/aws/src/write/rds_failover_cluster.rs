@@ -20,6 +20,7 @@ use crate::{
     rds::{
         AVAILABLE,
         cluster::{Cluster, Kind, Member},
+        is_ready,
     },
     rights::Right,
     schema,
@@ -102,7 +103,7 @@ impl Write for RdsFailoverCluster {
                 writer.instance, cluster.name
             )));
         };
-        if !cluster.is_available() {
+        if !is_ready(&cluster.status) {
             return Err(Fault::permanent(format!(
                 "cluster `{}` is `{}`: RDS fails over only what is `{AVAILABLE}`",
                 cluster.name, cluster.status
@@ -128,7 +129,7 @@ impl Write for RdsFailoverCluster {
             Judgement::Landed
         } else if before.as_deref() != Some(writer) {
             Judgement::Moved(format!("writer: {} -> {writer}", before.unwrap_or_default()))
-        } else if !seen.cluster.is_available() {
+        } else if !is_ready(&seen.cluster.status) {
             Judgement::Moved(format!("status: {AVAILABLE} -> {}", seen.cluster.status))
         } else {
             Judgement::Same
@@ -180,7 +181,7 @@ impl Write for RdsFailoverCluster {
         let seen = Seen { url: String::new(), cluster };
         let writer = seen.cluster.writer().map(|writer| writer.instance.clone());
         Ok(match (Self::judge(change, &seen), writer) {
-            (Judgement::Landed, _) if seen.cluster.is_available() => {
+            (Judgement::Landed, _) if is_ready(&seen.cluster.status) => {
                 Progress::Done(outputs_of(&seen.cluster, Some(change))?)
             }
             (Judgement::Landed, Some(writer)) => {
@@ -293,7 +294,7 @@ fn choose<'a>(cluster: &'a Cluster, writer: &Member) -> Option<&'a Member> {
 
 /// A reader whose state cannot be seen is left to RDS to judge.
 fn may_take_over(reader: &Member) -> bool {
-    reader.status.as_deref().is_none_or(|status| status == AVAILABLE)
+    reader.status.as_deref().is_none_or(is_ready)
 }
 
 fn draft(seen: &Seen, writer: &Member, target: &Target) -> Draft {

@@ -18,7 +18,7 @@ use crate::{
     client::Session,
     guard::{DESCRIBE_EVENTS, REBOOT_DB_INSTANCE},
     identity::Identity,
-    rds::{AVAILABLE, instance::Instance, moment},
+    rds::{AVAILABLE, instance::Instance, is_ready, moment},
     rights::Right,
     schema,
 };
@@ -112,7 +112,7 @@ impl Write for RdsReboot {
                 .hint("leave `failover` out to reboot it where it is"));
             }
         }
-        if !instance.is_available() {
+        if !is_ready(&instance.status) {
             return Err(Fault::permanent(format!(
                 "`{name}` is `{}`: RDS reboots only what is `{AVAILABLE}`",
                 instance.status
@@ -145,7 +145,7 @@ impl Write for RdsReboot {
     fn judge(change: &Change, seen: &Seen) -> Judgement {
         if seen.rebooted || restarted_since(change, seen) || moved_over(change, seen) {
             Judgement::Landed
-        } else if seen.instance.is_available() {
+        } else if is_ready(&seen.instance.status) {
             Judgement::Same
         } else {
             Judgement::Moved(format!("status: {AVAILABLE} -> {}", seen.instance.status))
@@ -193,7 +193,7 @@ impl Write for RdsReboot {
             )));
         }
         Ok(match instance.status.as_str() {
-            AVAILABLE => Progress::Done(outputs_of(&instance, Some(change))?),
+            status if is_ready(status) => Progress::Done(outputs_of(&instance, Some(change))?),
             "failed"
             | "incompatible-parameters"
             | "incompatible-network"

@@ -19,7 +19,7 @@ use crate::{
         CREATE_DB_CLUSTER_SNAPSHOT, CREATE_DB_SNAPSHOT, DESCRIBE_DB_CLUSTER_SNAPSHOTS, DESCRIBE_DB_SNAPSHOTS,
     },
     identity::Identity,
-    rds::{AVAILABLE, cluster::Cluster, identifier, instance::Instance, moment},
+    rds::{AVAILABLE, cluster::Cluster, identifier, instance::Instance, is_ready, moment},
     rights::Right,
     schema,
 };
@@ -169,7 +169,7 @@ impl Write for RdsSnapshot {
             ))
             .hint(format!("give `cluster: {cluster}` in place of `instance`")));
         }
-        if seen.source_status != AVAILABLE {
+        if !is_ready(&seen.source_status) {
             return Err(Fault::permanent(format!(
                 "`{source}` is `{}`: RDS makes snapshots only of what is `{AVAILABLE}`",
                 seen.source_status
