@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use runbook_aws::Config;
 use runbook_contract::{Access, Action, Mode};
 use runbook_core::{
@@ -58,31 +59,37 @@ impl Tried {
 async fn an_answer_that_is_lost_leaves_a_doubt_that_a_look_settles() {
     on_each(async |place: Place| {
         for spoil in [Spoil::DropAnswer, Spoil::HoldAnswer, Spoil::DropRequest] {
-            for (name, input, settles) in writes(&place).await {
-                let proxy = Proxy::before(&place.endpoint).await;
-                let tried = Tried::plan(&config(&proxy.endpoint), name, input).await;
-                proxy.spoil(spoil);
-                let within = if spoil == Spoil::HoldAnswer { cx_within("2s") } else { cx() };
-                let fault = tried.action.apply(&within, &tried.change).await.unwrap_err();
-                assert_eq!(fault.kind, FaultKind::Unknown, "{name} {spoil:?}: {fault:?}");
-                assert_eq!(proxy.writes().len(), 1, "{name} {spoil:?}: sent again without a look");
-
-                proxy.spoil(Spoil::Nothing);
-                let landed = tried.landed().await;
-                let arrived = spoil != Spoil::DropRequest;
-                match (settles, arrived) {
-                    (true, true) => assert_eq!(landed, Landed::Yes, "{name} {spoil:?}"),
-                    (true, false) => {
-                        assert_eq!(landed, Landed::No, "{name} {spoil:?}");
-                        tried.action.apply(&cx(), &tried.change).await.unwrap();
-                        assert_eq!(tried.landed().await, Landed::Yes, "{name} {spoil:?}");
-                    }
-                    (false, _) => assert_ne!(landed, Landed::No, "{name} {spoil:?}: nothing proves that"),
-                }
-            }
+            let writes = writes(&place).await;
+            join_all(writes.into_iter().map(|(name, input, settles)| {
+                let place = &place;
+                async move { is_settled_by_a_look(place, spoil, name, input, settles).await }
+            }))
+            .await;
         }
     })
     .await;
+}
+
+async fn is_settled_by_a_look(place: &Place, spoil: Spoil, name: &str, input: Value, settles: bool) {
+    let proxy = Proxy::before(&place.endpoint).await;
+    let tried = Tried::plan(&config(&proxy.endpoint), name, input).await;
+    proxy.spoil(spoil);
+    let within = if spoil == Spoil::HoldAnswer { cx_within("4s") } else { cx() };
+    let fault = tried.action.apply(&within, &tried.change).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unknown, "{name} {spoil:?}: {fault:?}");
+    assert_eq!(proxy.writes().len(), 1, "{name} {spoil:?}: sent again without a look");
+
+    proxy.spoil(Spoil::Nothing);
+    let landed = tried.landed().await;
+    match (settles, spoil == Spoil::DropRequest) {
+        (true, false) => assert_eq!(landed, Landed::Yes, "{name} {spoil:?}"),
+        (true, true) => {
+            assert_eq!(landed, Landed::No, "{name} {spoil:?}");
+            tried.action.apply(&cx(), &tried.change).await.unwrap();
+            assert_eq!(tried.landed().await, Landed::Yes, "{name} {spoil:?}");
+        }
+        (false, _) => assert_ne!(landed, Landed::No, "{name} {spoil:?}: nothing proves that"),
+    }
 }
 
 #[tokio::test]

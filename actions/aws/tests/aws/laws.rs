@@ -8,7 +8,7 @@ use runbook_core::{
 };
 use serde_json::json;
 
-use crate::place::{config, cx};
+use crate::place::{config, cx, named};
 
 /// Nothing listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -73,6 +73,31 @@ async fn every_example_is_understood_and_an_unreachable_account_is_not_a_crash()
         assert_eq!(fault.kind, FaultKind::Unreachable, "{}: {fault:?}", spec.name);
         assert!(fault.message.contains("could not connect to AWS STS"), "{}: {fault:?}", spec.name);
         assert!(!format!("{fault:?}").contains("hunter2"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_or_region_it_says_what_to_do() {
+    if ["AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_DEFAULT_REGION"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+    {
+        // Those of the environment come before what is not there.
+        return;
+    }
+    let profile = Some("no-such-profile".to_owned());
+    let keyless = Config { profile: profile.clone(), keys: None, ..config(NOWHERE) };
+    let placeless = Config { profile, region: None, ..config(NOWHERE) };
+    let pathless = Config { endpoint_url: Some("127.0.0.1:1".to_owned()), ..config(NOWHERE) };
+    for (config, kind, word) in [
+        (keyless, FaultKind::Forbidden, "no credentials"),
+        (placeless, FaultKind::Permanent, "no region"),
+        (pathless, FaultKind::Permanent, "`aws.endpoint_url`"),
+    ] {
+        let action = named(&config, &Access::new(Mode::ReadOnly), "rds_cluster");
+        let fault = action.observe(&cx(), &json!({"cluster": "orders"})).await.unwrap_err();
+        assert_eq!(fault.kind, kind, "{fault:?}");
+        assert!(fault.message.contains(word) && fault.hint.is_some(), "{fault:?}");
     }
 }
 
