@@ -23,16 +23,25 @@ use crate::{
 /// made.
 #[derive(Debug)]
 pub(crate) struct Account {
-    pub(crate) config: Config,
-    pub(crate) access: Arc<Access>,
+    config: Config,
+    access: Arc<Access>,
     link: OnceCell<Link>,
     identity: OnceCell<Identity>,
+    /// Whose policies are simulated, once that is known.
+    principal: OnceCell<String>,
     budget: Budget,
 }
 
 impl Account {
     pub(crate) fn new(config: Config, access: Arc<Access>) -> Self {
-        Self { config, access, link: OnceCell::new(), identity: OnceCell::new(), budget: Budget::new() }
+        Self {
+            config,
+            access,
+            link: OnceCell::new(),
+            identity: OnceCell::new(),
+            principal: OnceCell::new(),
+            budget: Budget::new(),
+        }
     }
 
     /// Connects and asks who we are, where nobody has yet. All requests of the session share the
@@ -49,7 +58,7 @@ impl Account {
         };
         let wire = Wire { link, budget: &self.budget, deadline };
         let identity = self.identity.get_or_try_init(|| connect::identify(&wire)).await?;
-        Ok(Session { wire, identity, now: cx.now, speed: cx.speed })
+        Ok(Session { wire, identity, principal: &self.principal, now: cx.now, speed: cx.speed })
     }
 }
 
@@ -66,6 +75,7 @@ pub(crate) struct Wire<'a> {
 pub(crate) struct Session<'a> {
     pub(crate) wire: Wire<'a>,
     pub(crate) identity: &'a Identity,
+    pub(crate) principal: &'a OnceCell<String>,
     pub(crate) now: Timestamp,
     pub(crate) speed: u32,
 }

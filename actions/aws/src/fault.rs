@@ -172,9 +172,7 @@ fn kind(code: &str, status: u16, intent: Intent) -> FaultKind {
         || is(&["NoSuchHostedZone", "NoSuchEntity", "NoSuchChange"])
     {
         FaultKind::NotFound
-    } else if (code.starts_with("InvalidDB") && (code.ends_with("State") || code.ends_with("StateFault")))
-        || code == "PriorRequestNotComplete"
-    {
+    } else if code.starts_with("InvalidDB") && (code.ends_with("State") || code.ends_with("StateFault")) {
         // It was available when it was looked at.
         FaultKind::Conflict
     } else if status >= 500 {
@@ -190,7 +188,8 @@ fn kind(code: &str, status: u16, intent: Intent) -> FaultKind {
 }
 
 /// Refusals before anything was done, as the services word them.
-const THROTTLED: [&str; 10] = [
+const THROTTLED: [&str; 11] = [
+    "PriorRequestNotComplete",
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -267,7 +266,7 @@ mod tests {
             ("NoSuchHostedZone", 404, NotFound, NotFound),
             ("InvalidDBClusterStateFault", 400, Conflict, Conflict),
             ("InvalidDBInstanceState", 400, Conflict, Conflict),
-            ("PriorRequestNotComplete", 400, Conflict, Conflict),
+            ("PriorRequestNotComplete", 400, Refused, Refused),
             ("InvalidChangeBatch", 400, Permanent, Permanent),
             ("InternalFailure", 500, Unreachable, Unknown),
             ("ServiceUnavailable", 503, Unreachable, Unknown),

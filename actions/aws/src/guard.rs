@@ -1,5 +1,6 @@
-//! The guard in the SDK: every request asks [`Access`] before it leaves, whoever made it. What is
-//! not on the list of reads is a write.
+//! The guard in the SDK: every request to a service asks [`Access`] before it leaves, whoever made
+//! it. What is not on the list of reads is a write. Where credentials come from, the SDK asks before
+//! that on its own: nothing there is the account's.
 
 use std::sync::Arc;
 

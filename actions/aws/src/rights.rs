@@ -32,7 +32,7 @@ pub(crate) async fn missing(session: &Session<'_>, needed: &[Right]) -> Vec<Obst
         Ok(principal) => principal,
         Err(why) => return vec![Obstacle { hint: None, ..unknown(needed, &why) }],
     };
-    let asked = needed.iter().map(|right| simulate(session, &principal, right));
+    let asked = needed.iter().map(|right| simulate(session, principal, right));
     let mut found = Vec::new();
     let mut untold: Option<String> = None;
     for (right, answer) in needed.iter().zip(join_all(asked).await) {
@@ -137,7 +137,11 @@ enum Principal {
     Nobody(&'static str),
 }
 
-async fn principal(session: &Session<'_>) -> Result<String, String> {
+async fn principal<'a>(session: &Session<'a>) -> Result<&'a String, String> {
+    session.principal.get_or_try_init(|| look_up(session)).await
+}
+
+async fn look_up(session: &Session<'_>) -> Result<String, String> {
     match principal_of(session.identity) {
         Principal::Arn(arn) => Ok(arn),
         Principal::Role { name, without_path } => {

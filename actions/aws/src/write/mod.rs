@@ -13,7 +13,7 @@ use runbook_contract::{Action, Cx, Obstacle, PlanCx};
 use runbook_core::{
     Value,
     change::{Change, Landed, Observed, Planned, Progress, Request, Target, Undo},
-    fault::Fault,
+    fault::{Fault, FaultKind},
     spec::{ActionSpec, UndoSupport},
 };
 use schemars::JsonSchema;
@@ -229,7 +229,18 @@ impl<W: Write> Action for Doing<W> {
         }
         match W::judge(change, &seen) {
             Judgement::Landed => W::outputs(&seen, Some(change)),
-            Judgement::Same => W::send(&session, change, &seen).await,
+            Judgement::Same => match W::send(&session, change, &seen).await {
+                // A request of before, taken for lost, may have arrived between the look and this one.
+                Err(fault) if matches!(fault.kind, FaultKind::Permanent | FaultKind::Conflict) => {
+                    match W::look(&session, &input).await {
+                        Ok(now) if W::judge(change, &now.seen) == Judgement::Landed => {
+                            W::outputs(&now.seen, Some(change))
+                        }
+                        _ => Err(fault),
+                    }
+                }
+                sent => sent,
+            },
             Judgement::Moved(what) => {
                 Err(Fault::conflict(format!("{target} was changed since it was looked at: {what}"))
                     .hint("plan anew; an approval that was given is void"))
@@ -260,14 +271,12 @@ impl<W: Write> Action for Doing<W> {
             return Err(replaced(&change.target));
         }
         let state: W::Seen = schema::kept(&seen.state)?;
-        let (input, aim) = W::aim_back(change, &state)?;
-        // As it was before is nothing to take back; as neither before nor after is someone else's.
-        if let (Aim::Change(_), false, Judgement::Moved(what)) =
-            (&aim, cx.over_others, W::judge(change, &state))
-        {
+        // As it was before, it is Same; as neither before nor after, someone else's.
+        if let (Judgement::Moved(what), false) = (W::judge(change, &state), cx.over_others) {
             return Err(Fault::conflict(format!("someone else has changed {} since: {what}", change.target))
                 .hint("decide by hand what it should be now"));
         }
+        let (input, aim) = W::aim_back(change, &state)?;
         self.planned(input, seen, aim)
     }
 

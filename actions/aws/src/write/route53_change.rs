@@ -42,10 +42,11 @@ pub(crate) struct Input {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     private: Option<bool>,
     /// What to change, in this order; all of it happens or none.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = 100), extend("x-no-secrets" = true))]
     changes: Vec<Asked>,
     /// Kept by Route 53 with the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-no-secrets" = true))]
     comment: Option<String>,
 }
 

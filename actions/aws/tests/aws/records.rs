@@ -192,6 +192,16 @@ async fn records_that_moved_void_the_plan_and_guard_the_undo() {
         assert_eq!(fault.kind, FaultKind::Conflict, "{fault:?}");
         let progress = action.verify(&cx(), &change).await.unwrap();
         assert!(matches!(progress, Progress::Failed(_)), "{progress:?}");
+
+        // Also where what it made could not be taken back any more.
+        let gone = json!({"zone": name, "changes": [{"action": "DELETE", "name": api, "type": "A"}]});
+        let alias = json!({"zone": name, "changes": [
+            {"action": "CREATE", "name": api, "type": "CNAME", "ttl": 60, "values": ["dr.test"]}]});
+        for input in [gone, alias] {
+            place.make(&place.plan("route53_change", &input).await).await;
+            let fault = place.plan_undo(&change).await.unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Conflict, "{fault:?}");
+        }
     })
     .await;
 }

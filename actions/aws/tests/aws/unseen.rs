@@ -253,10 +253,34 @@ async fn a_role_is_asked_with_its_path_and_a_simulation_that_is_refused_blocks_n
         _ => describe(MULTI_AZ, form),
     })
     .await;
-    let obstacles = failover(&stub).preflight(&cx(), &orders()).await.unwrap();
+    let action = failover(&stub);
+    let obstacles = action.preflight(&cx(), &orders()).await.unwrap();
     assert_eq!(obstacles.len(), 1, "{obstacles:?}");
     assert!(!obstacles[0].blocking && obstacles[0].code == "iam", "{obstacles:?}");
     assert!(obstacles[0].message.contains("you may not simulate"), "{obstacles:?}");
     let asked = stub.last("SimulatePrincipalPolicy");
     assert_eq!(asked.get("PolicySourceArn"), Some(path.replace(':', "%3A").replace('/', "%2F").as_str()));
+    action.preflight(&cx(), &orders()).await.unwrap();
+    assert_eq!((stub.count("GetRole"), stub.count("SimulatePrincipalPolicy")), (1, 2));
+}
+
+/// An earlier request that was taken for lost arrives just before the one that is sent for it.
+#[tokio::test]
+async fn a_refusal_because_it_has_just_happened_is_no_failure() {
+    let moved = Arc::new(AtomicBool::new(false));
+    let stub = Stub::serve(move |form| match form.action() {
+        "FailoverDBCluster" => {
+            moved.store(true, Ordering::Relaxed);
+            error(StatusCode::BAD_REQUEST, "InvalidDBClusterStateFault", "it is under way")
+        }
+        _ if moved.load(Ordering::Relaxed) => {
+            describe(Shape { writes: [false, true, false], ..MULTI_AZ }, form)
+        }
+        _ => describe(MULTI_AZ, form),
+    })
+    .await;
+    let change = change(&stub, &orders()).await;
+    let outputs = failover(&stub).apply(&cx(), &change).await.unwrap();
+    assert_eq!(outputs["writer"], "orders-2");
+    assert_eq!(stub.count("FailoverDBCluster"), 1);
 }
