@@ -198,7 +198,9 @@ fn the_glass_is_broken_by_few_and_with_a_reason() {
     sim.go();
     assert_eq!(sim.world.value("x"), 1, "alone, and although it is their own run");
     let told = sim.summaries();
-    assert!(told.iter().any(|line| line.contains("BREAK-GLASS: approved by alice alone: nobody can be reached")));
+    assert!(
+        told.iter().any(|line| line.contains("BREAK-GLASS: approved by alice alone: nobody can be reached"))
+    );
     assert!(!gated(&yaml).run.created.policy.is_among("alice", &[]), "nobody may where nobody is named");
 }
 

@@ -34,6 +34,24 @@ fn a_change_that_cannot_be_verified_is_taken_back_too() {
 }
 
 #[test]
+fn of_a_for_each_only_what_was_done_is_taken_back() {
+    let yaml = "
+on_failure: undo
+steps:
+  - { id: all, for_each: [p, q, r, s], action: test.change, with: { name: '${{ item }}', value: 9 } }
+";
+    let mut sim = Sim::live(yaml)
+        .with(&[("p", 1), ("q", 2), ("r", 3), ("s", 4)])
+        .failing("plan r", vec![Fault::permanent("no")]);
+    sim.go();
+    assert_eq!(sim.status(), "undone");
+    let values = ["p", "q", "r", "s"].map(|name| sim.world.value(name));
+    assert_eq!(values, [1, 2, 3, 4]);
+    let writes = ["p", "q", "r", "s"].map(|name| sim.world.writes.get(name).copied().unwrap_or(0));
+    assert_eq!(writes, [2, 2, 0, 0], "there and back, and nothing that was not done");
+}
+
+#[test]
 fn a_failed_undo_is_stuck() {
     let mut sim = Sim::live(THREE)
         .failing("plan z", vec![Fault::permanent("no")])

@@ -57,6 +57,7 @@ impl<'a> Looker<'a> {
         let looked = stream::iter(found.calls).map(|call| self.call(call)).buffered(AT_ONCE);
         let mut findings: Vec<Finding> = looked.collect::<Vec<_>>().await.concat();
         findings.extend(found.findings);
+        findings.extend(self.frozen());
         findings
     }
 
@@ -153,6 +154,20 @@ impl<'a> Looker<'a> {
             },
             "steps": steps,
             "secrets": marks,
+        })
+    }
+
+    /// A freeze does not make a runbook unready, but whoever runs it now has to know.
+    fn frozen(&self) -> Option<Finding> {
+        let freeze = self.wired.policy.freeze_at(Timestamp::now())?;
+        let until = freeze.until.strftime("%Y-%m-%d %H:%M UTC");
+        Some(Finding {
+            step: None,
+            action: None,
+            state: State::Warning,
+            code: "frozen".to_owned(),
+            message: format!("changes are frozen until {until}: {}", freeze.reason),
+            hint: Some("`runbook run … --override --reason TEXT` changes things all the same".to_owned()),
         })
     }
 

@@ -18,7 +18,7 @@ use runbook_contract::{Action, Cx, Obstacle};
 use runbook_core::{
     Value,
     change::{Change, Observed},
-    fault::Fault,
+    fault::{Fault, FaultKind},
     spec::ActionSpec,
 };
 use schemars::JsonSchema;
@@ -77,7 +77,21 @@ impl<R: Read> Action for Reading<R> {
     async fn preflight(&self, cx: &Cx, input: &Value) -> Result<Vec<Obstacle>, Fault> {
         let session = self.cluster.session(cx).await?;
         let namespace = input.get("namespace").and_then(Value::as_str);
-        Ok(rights::missing(&session, &self.spec.permissions, namespace, None).await)
+        let mut found = rights::missing(&session, &self.spec.permissions, namespace, None).await;
+        if found.is_empty()
+            && let Err(fault) = self.observe(cx, input).await
+        {
+            match fault.kind {
+                FaultKind::NotFound => found.push(Obstacle {
+                    blocking: true,
+                    code: "missing".to_owned(),
+                    message: fault.message,
+                    hint: fault.hint,
+                }),
+                _ => return Err(fault),
+            }
+        }
+        Ok(found)
     }
 }
 
