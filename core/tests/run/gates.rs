@@ -89,10 +89,13 @@ steps:
 #[test]
 fn drift_voids_the_plan_and_its_approval_and_shows_what_moved() {
     let mut sim = gated(GATED);
+    let digest = sim.run.node("a").unwrap().gate.clone().unwrap().digest;
     sim.world.values.insert("x".to_owned(), 7);
     sim.approve_as(&bob(), "a").unwrap();
     sim.go();
     assert_eq!((sim.status(), sim.world.value("x")), ("waiting", 7), "asked again");
+    let old = Input::Approve { step: "a".to_owned(), digest, comment: None, break_glass: false };
+    assert_eq!(sim.take(old, &Actor::cli("carol")).unwrap_err().kind, RejectedKind::Stale);
     assert!(sim.summaries().iter().any(|line| line.contains("value: 0 -> 7")), "{:#?}", sim.summaries());
     sim.approve_as(&bob(), "a").unwrap();
     sim.go();
