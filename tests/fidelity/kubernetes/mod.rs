@@ -1,0 +1,83 @@
+//! Kubernetes: scenarios against a real API server with its real controllers.
+
+pub mod scenario;
+pub mod shape;
+pub mod stage;
+
+use std::{cell::RefCell, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures::{FutureExt as _, StreamExt as _, stream};
+
+use self::{
+    scenario::{Around, ROLES, Scenario},
+    stage::{Scene, furnish},
+};
+use crate::{
+    fixture::{World, in_namespace},
+    play,
+    report::Report,
+};
+
+/// How many namespaces are played in at once, and how many scenarios in each.
+const NAMESPACES: usize = 4;
+const SCENARIOS: usize = 5;
+
+/// Plays every scenario, or those whose name contains `RUNBOOK_TEST_SCENARIO`.
+pub async fn play() -> Report {
+    let began = Instant::now();
+    let only = std::env::var("RUNBOOK_TEST_SCENARIO").unwrap_or_default();
+    let mut all: Vec<Scenario> = scenario::all();
+    all.retain(|scenario| scenario.name.contains(&only));
+    let report = RefCell::new(Report::default());
+    stream::iter(by_namespace(all))
+        .map(|(around, scenarios)| play_in_one_namespace(around, scenarios, &report))
+        .buffer_unordered(NAMESPACES)
+        .collect::<()>()
+        .await;
+    eprintln!("played in {:.0} s", began.elapsed().as_secs_f64());
+    report.into_inner()
+}
+
+/// In the order of the tables, so many to a namespace as its surroundings have room for.
+fn by_namespace(mut all: Vec<Scenario>) -> Vec<(Around, Vec<Scenario>)> {
+    all.sort_by_key(|scenario| scenario.around);
+    let mut groups: Vec<(Around, Vec<Scenario>)> = Vec::new();
+    for scenario in all {
+        match groups.last_mut() {
+            Some((around, group)) if *around == scenario.around && group.len() < around.room() => {
+                group.push(scenario);
+            }
+            _ => groups.push((scenario.around, vec![scenario])),
+        }
+    }
+    groups
+}
+
+async fn play_in_one_namespace(around: Around, scenarios: Vec<Scenario>, report: &RefCell<Report>) {
+    in_namespace(async |world: Arc<World>| {
+        furnish(&world, around, if around == Around::Roles { ROLES } else { &[] }).await;
+        let numbered = scenarios.iter().enumerate();
+        stream::iter(numbered)
+            .map(|(at, scenario)| play_one(&world, scenario, format!("api-{at}"), report))
+            .buffer_unordered(SCENARIOS)
+            .collect::<()>()
+            .await;
+    })
+    .await;
+}
+
+/// A scenario that cannot be played is reported as such, and spoils no other.
+async fn play_one(world: &World, scenario: &Scenario, name: String, report: &RefCell<Report>) {
+    let playing = async {
+        let scene = Scene::set(world, scenario, &name).await;
+        play::play(&scenario.name, &scene.steps(scenario, &name), &scene).await
+    };
+    let played = AssertUnwindSafe(playing).catch_unwind().await;
+    let played = played.unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().cloned();
+        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+        let broken = [(scenario.name.clone(), why.unwrap_or_default())].into();
+        Report { scenarios: 1, broken, ..Report::default() }
+    });
+    report.borrow_mut().take(played);
+}

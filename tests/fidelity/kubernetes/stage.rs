@@ -1,0 +1,243 @@
+//! A namespace of a real cluster with what surrounds its workloads, and one scenario in it, whose
+//! requests go through a proxy of its own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use kube::{
+    Client, Config as KubeConfig,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use runbook_contract::{Access, Action};
+use runbook_core::{
+    Value,
+    change::{Change, Request},
+};
+use serde_json::{Map, json};
+
+use super::{
+    scenario::{Around, Hands, Scenario},
+    shape::Shape,
+};
+use crate::{
+    bench::Stage,
+    fixture::{ADMIN, NOBODY, World, kubeconfig},
+    proxy::Proxy,
+};
+
+/// One scenario on its stage.
+pub struct Scene<'w> {
+    world: &'w World,
+    proxy: Proxy,
+    /// The paths of the objects that it may change.
+    watched: Vec<String>,
+}
+
+/// A connection with the rights of one kind of user, past the proxy.
+pub async fn upstream(hands: Hands, namespace: &str) -> Client {
+    let path = kubeconfig(if hands == Hands::Nobody { NOBODY } else { ADMIN }).unwrap();
+    let mut settings = Kubeconfig::read_from(path).unwrap();
+    if let Hands::Role(role) = hands {
+        for user in &mut settings.auth_infos {
+            user.auth_info.get_or_insert_default().impersonate = Some(user_of(namespace, role.name));
+        }
+    }
+    let mut config =
+        KubeConfig::from_custom_kubeconfig(settings, &KubeConfigOptions::default()).await.unwrap();
+    // What is lost stays lost: whether to send it again is the engine's to decide.
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}
+
+fn user_of(namespace: &str, role: &str) -> String {
+    format!("{role}-of-{namespace}")
+}
+
+/// A kubeconfig for the proxy, which knows the credentials itself.
+pub fn kubeconfig_for(address: &str) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+        "clusters": [{"name": "proxy", "cluster": {"server": address}}],
+        "users": [{"name": "proxy", "user": {}}],
+        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+    })
+    .to_string()
+}
+
+/// Fills a namespace with what surrounds the workloads in it.
+pub async fn furnish(world: &World, around: Around, roles: &[super::scenario::Role]) {
+    let namespace = &world.namespace;
+    for (collection, object) in around.objects() {
+        world.create(&format!("/api/v1/namespaces/{namespace}/{collection}"), &object).await;
+    }
+    let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
+    for role in roles {
+        let rules: Value = serde_json::from_str(role.rules).unwrap();
+        let group = "rbac.authorization.k8s.io";
+        let metadata = json!({"name": role.name});
+        let object = json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata, "rules": rules});
+        world.create(&format!("{rights}/roles"), &object).await;
+        let object = json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": role.name},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user_of(namespace, role.name)}],
+        });
+        world.create(&format!("{rights}/rolebindings"), &object).await;
+    }
+}
+
+impl<'w> Scene<'w> {
+    /// The workload of a scenario in its shape, and the proxy before it.
+    pub async fn set(world: &'w World, scenario: &Scenario, name: &str) -> Self {
+        if let Some(shape) = &scenario.shape {
+            shape.make(world, name).await;
+        }
+        if scenario.around == Around::PodQuota {
+            // What is used is counted some time after the pods are there.
+            world.until("the quota to be counted", async |world| is_counted(world).await).await;
+        }
+        let proxy = Proxy::to(upstream(scenario.hands, &world.namespace).await).await;
+        let mut watched = vec![world.deployment_path(name)];
+        watched.extend(scenario.watched.iter().map(|path| filled(path, &world.namespace, name)));
+        Self { world, proxy, watched }
+    }
+
+    /// The steps of a scenario with its own names in them.
+    pub fn steps(&self, scenario: &Scenario, name: &str) -> Value {
+        let steps: Value =
+            serde_json::from_str(&filled(&scenario.steps.to_string(), &self.world.namespace, name)).unwrap();
+        steps
+    }
+}
+
+fn filled(text: &str, namespace: &str, name: &str) -> String {
+    text.replace("NAMESPACE", namespace).replace("NAME", name)
+}
+
+async fn is_counted(world: &World) -> bool {
+    let pods = world.get(&format!("/api/v1/namespaces/{}/pods", world.namespace)).await.unwrap();
+    let count = pods["items"].as_array().map_or(0, Vec::len).to_string();
+    let quotas = world.get(&format!("/api/v1/namespaces/{}/resourcequotas", world.namespace)).await.unwrap();
+    quotas["items"].as_array().unwrap().iter().all(|quota| {
+        let used = &quota["status"]["used"];
+        used.is_object() && (used["pods"].is_null() || used["pods"] == json!(count))
+    })
+}
+
+#[async_trait]
+impl Stage for Scene<'_> {
+    fn actions(&self, access: &Arc<Access>) -> Vec<Arc<dyn Action>> {
+        let config = runbook_kubernetes::Config {
+            inline: Some(kubeconfig_for(&self.proxy.address)),
+            ..runbook_kubernetes::Config::default()
+        };
+        runbook_kubernetes::actions(&config, access)
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    async fn image(&self) -> Value {
+        let mut image = Map::new();
+        for path in &self.watched {
+            let object = self.world.get(path).await;
+            image.insert(path.clone(), object.map_or(Value::Null, without_books));
+        }
+        image.into()
+    }
+
+    fn foreseen(&self, image: &Value, change: &Change) -> Value {
+        let mut image = image.clone();
+        let path = object_path(&change.request, &self.proxy.address);
+        let object = image.as_object_mut().unwrap().entry(path).or_insert(Value::Null);
+        let created = object.is_null();
+        match change.request.content_type.as_deref() {
+            // What the action itself worked out: its own request, carried out by another hand.
+            Some("application/json-patch+json") if !is_of_any_object(change) => {
+                let patch: json_patch::Patch = serde_json::from_value(change.request.body.clone()).unwrap();
+                json_patch::patch(object, &patch).unwrap();
+            }
+            Some("application/merge-patch+json") if !is_of_any_object(change) => {
+                json_patch::merge(object, &change.request.body);
+            }
+            // What only the server can work out, as it was told beforehand.
+            _ => json_patch::merge(object, &change.after),
+        }
+        *object = without_books(object.take());
+        if created && let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("uid");
+        }
+        image
+    }
+
+    fn limits(&self) -> BTreeMap<String, Value> {
+        BTreeMap::from([("kubernetes.scale".to_owned(), json!({"max_replicas": 20}))])
+    }
+}
+
+fn is_of_any_object(change: &Change) -> bool {
+    matches!(change.action.as_str(), "kubernetes.patch" | "kubernetes.apply")
+}
+
+/// The path of the object that a request is about.
+fn object_path(request: &Request, address: &str) -> String {
+    let path = request.url.strip_prefix(address).unwrap();
+    let path = path.split('?').next().unwrap();
+    path.strip_suffix("/scale").unwrap_or(path).to_owned()
+}
+
+/// An object without what the server and the controllers keep their books with.
+fn without_books(mut object: Value) -> Value {
+    let Some(fields) = object.as_object_mut() else { return object };
+    fields.remove("status");
+    let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else { return object };
+    for name in ["managedFields", "resourceVersion", "generation", "creationTimestamp", "selfLink"] {
+        metadata.remove(name);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove("deployment.kubernetes.io/revision");
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    object
+}
+
+impl Shape {
+    /// Makes the deployment, in its whole history.
+    async fn make(&self, world: &World, name: &str) {
+        for (collection, object) in &self.beside {
+            let text = filled(&object.to_string(), &world.namespace, name);
+            let object: Value = serde_json::from_str(&text).unwrap();
+            world.create(&filled(collection, &world.namespace, name), &object).await;
+        }
+        let text = filled(&self.object.to_string(), &world.namespace, name);
+        world.create(&world.deployments(), &serde_json::from_str(&text).unwrap()).await;
+        if !(self.releases.is_empty() && self.unsettled) {
+            world.rolled_out(name).await;
+        }
+        let path = world.deployment_path(name);
+        for (at, release) in self.releases.iter().enumerate() {
+            let before = revision_of(world, name).await;
+            world.send("PATCH", &path, "application/json-patch+json", Some(release)).await;
+            world.until("the next revision", async |world| revision_of(world, name).await != before).await;
+            if !(self.unsettled && at + 1 == self.releases.len()) {
+                world.rolled_out(name).await;
+            }
+        }
+        if let Some(patch) = &self.finally {
+            world.merge(&path, patch).await;
+            world
+                .until("the controller to have seen it", async |world| {
+                    let it = world.deployment(name).await;
+                    it["status"]["observedGeneration"] == it["metadata"]["generation"]
+                })
+                .await;
+        }
+    }
+}
+
+async fn revision_of(world: &World, name: &str) -> Value {
+    world.deployment(name).await["metadata"]["annotations"][crate::fixture::REVISION].clone()
+}

@@ -1,0 +1,50 @@
+//! The fidelity suite: what a dry-run said, against what happened.
+//!
+//! Every scenario is a runbook that is foreseen with `--dry-run`'s hands and then run live, by the
+//! engine and the provider as they ship, against a real server; a proxy in between counts what
+//! would change something. See CONTRIBUTING.md.
+
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+#![expect(clippy::print_stderr, reason = "the report is for people, a skipped test says that it is")]
+
+mod bench;
+mod compare;
+mod kubernetes;
+mod play;
+mod proxy;
+mod report;
+
+#[expect(dead_code, reason = "the fixture has more than this suite needs")]
+#[path = "../../actions/kubernetes/tests/cluster/fixture.rs"]
+mod fixture;
+
+use std::path::Path;
+
+use report::Report;
+
+/// Judges a report: nothing written in a dry-run, nothing wrong that a server had vouched for.
+fn judge(report: &Report) {
+    let kept = report.keep(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    eprintln!("{}\nkept in {}", report.text(), kept.display());
+    assert_eq!(report.written_dry, Vec::<String>::new(), "a dry-run wrote");
+    assert!(report.broken.is_empty(), "scenarios could not be played: {:?}", report.broken.keys());
+    assert!(
+        (report.of_grade("validated").share() - 1.0).abs() < f64::EPSILON,
+        "validated, and yet it was otherwise"
+    );
+    assert!(report.of_grade("predicted").share() >= 0.99, "predicted too often what did not come");
+    let wrong: Vec<_> =
+        report.undone.iter().filter(|undone| !undone.differs.is_empty() && undone.left.is_none()).collect();
+    assert!(wrong.is_empty(), "not as before: {wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubernetes_does_what_the_dry_run_said() {
+    if fixture::kubeconfig(fixture::ADMIN).is_none() || fixture::kubeconfig(fixture::NOBODY).is_none() {
+        return;
+    }
+    let report = kubernetes::play().await;
+    judge(&report);
+    let all = std::env::var_os("RUNBOOK_TEST_SCENARIO").is_none();
+    assert!(!all || report.scenarios >= 300, "only {} scenarios", report.scenarios);
+}

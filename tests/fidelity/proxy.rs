@@ -1,0 +1,203 @@
+//! Stands between the engine and a real server: counts what arrives by what it would change, and
+//! takes answers away, so that what a write came to is in doubt.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use kube::{Client, client::Body};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
+
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+/// What happens to the next request that would change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// The server acts; the connection breaks before its answer comes.
+    AnswerLost,
+    /// The connection breaks before the request reaches the server.
+    RequestLost,
+    /// The server acts; its answer comes later than anyone waits.
+    AnswerLate,
+    /// The request reaches the server only after it has answered the next one.
+    RequestLate,
+}
+
+/// One request that would change something, as it arrived, and what the server said to it.
+#[derive(Debug, Clone)]
+pub struct Write {
+    pub request: String,
+    /// Nothing where it never reached the server.
+    pub status: Option<u16>,
+    /// The version of the object that the server answered with.
+    pub version: Option<String>,
+}
+
+impl Write {
+    pub fn took_effect(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// A server on loopback that forwards to the real one. It ends with its last handle.
+pub struct Proxy {
+    /// `http://127.0.0.1:PORT`
+    pub address: String,
+    seen: Arc<Seen>,
+    server: JoinHandle<()>,
+}
+
+struct Seen {
+    upstream: Client,
+    by_method: Mutex<BTreeMap<String, u64>>,
+    writes: Mutex<Vec<Write>>,
+    next: Mutex<Option<Mishap>>,
+    /// Rung when a write was answered, for one that is to come after it.
+    answered: Notify,
+}
+
+impl Proxy {
+    /// Forwards with the credentials of `upstream`; whoever connects here needs none.
+    pub async fn to(upstream: Client) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Seen {
+            upstream,
+            by_method: Mutex::default(),
+            writes: Mutex::default(),
+            next: Mutex::default(),
+            answered: Notify::new(),
+        });
+        let server = tokio::spawn(serve(listener, seen.clone()));
+        Self { address, seen, server }
+    }
+
+    pub fn let_happen(&self, mishap: Mishap) {
+        *locked(&self.seen.next) = Some(mishap);
+    }
+
+    /// Every request that would have changed something, in the order in which they arrived.
+    pub fn writes(&self) -> Vec<Write> {
+        locked(&self.seen.writes).clone()
+    }
+
+    /// How many requests arrived, by method.
+    pub fn by_method(&self) -> BTreeMap<String, u64> {
+        locked(&self.seen.by_method).clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(listener: TcpListener, seen: Arc<Seen>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(seen.clone(), request));
+            // A connection that breaks is what half of the tests are about.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy was told to break this connection")]
+struct Broken;
+
+async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Answer, Broken> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Broken)?.to_bytes();
+    let request = Request::from_parts(head, body);
+    *locked(&seen.by_method).entry(request.method().to_string()).or_default() += 1;
+    if !would_change(&request) {
+        return forward(&seen, request).await.map(plain).ok_or(Broken);
+    }
+    let at = {
+        let mut writes = locked(&seen.writes);
+        let request = format!("{} {}", request.method(), request.uri());
+        writes.push(Write { request, status: None, version: None });
+        writes.len() - 1
+    };
+    let mishap = locked(&seen.next).take();
+    match mishap {
+        None => forward_write(seen, request, at).await.map(plain).ok_or(Broken),
+        Some(Mishap::RequestLost) => Err(Broken),
+        Some(Mishap::AnswerLost) => {
+            forward_write(seen, request, at).await;
+            Err(Broken)
+        }
+        Some(Mishap::AnswerLate) => {
+            forward_write(seen, request, at).await;
+            std::future::pending().await
+        }
+        Some(Mishap::RequestLate) => {
+            // In a task of its own: whoever asked hangs up long before.
+            tokio::spawn(async move {
+                seen.answered.notified().await;
+                forward_write(seen, request, at).await;
+            });
+            std::future::pending().await
+        }
+    }
+}
+
+/// Whatever is not a read, a question about one's own rights, or promised not to be persisted. A
+/// DELETE with a body is dry by that body alone, so it always counts.
+fn would_change(request: &Request<Bytes>) -> bool {
+    let uri = request.uri();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let asks = uri.path().ends_with("/selfsubjectaccessreviews");
+    let dry = uri.query().unwrap_or_default().split('&').any(|pair| pair == "dryRun=All");
+    let by_body = request.method() == Method::DELETE && !request.body().is_empty();
+    !(reads || asks || (dry && !by_body))
+}
+
+async fn forward_write(seen: Arc<Seen>, request: Request<Bytes>, at: usize) -> Option<Response<Bytes>> {
+    let answer = forward(&seen, request).await;
+    if let (Some(answer), Some(write)) = (&answer, locked(&seen.writes).get_mut(at)) {
+        let object: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        write.status = Some(answer.status().as_u16());
+        write.version = object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    }
+    seen.answered.notify_waiters();
+    answer
+}
+
+async fn forward(seen: &Seen, request: Request<Bytes>) -> Option<Response<Bytes>> {
+    let (mut head, body) = request.into_parts();
+    // The body is sent whole, over another connection.
+    for hop in ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"] {
+        head.headers.remove(hop);
+    }
+    let request = Request::from_parts(head, Body::from(body.to_vec()));
+    let (mut head, body) = seen.upstream.send(request).await.ok()?.into_parts();
+    for hop in ["content-length", "transfer-encoding", "connection"] {
+        head.headers.remove(hop);
+    }
+    Some(Response::from_parts(head, Limited::new(body, LARGEST_BODY).collect().await.ok()?.to_bytes()))
+}
+
+fn plain(answer: Response<Bytes>) -> Answer {
+    answer.map(|body| Full::new(body).boxed_unsync())
+}
