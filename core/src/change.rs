@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    fault::Fault,
     spec::{Effect, Grade},
     unknown,
 };
@@ -286,6 +287,16 @@ pub struct Validation {
     pub grade: Grade,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Why the change would be taken and yet not come to its end, where that can be foreseen: a
+    /// quota without room for its pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doomed: Option<Fault>,
+}
+
+impl Validation {
+    pub fn of(grade: Grade, warnings: Vec<String>) -> Self {
+        Self { grade, warnings, doomed: None }
+    }
 }
 
 /// Whether a change whose outcome is in doubt took effect.

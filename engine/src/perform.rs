@@ -171,13 +171,17 @@ impl Call<'_> {
     async fn plan(&self, read: &Read, cx: &PlanCx) -> Result<(Planned, Validation), Fault> {
         let action = self.performer.action(&read.action)?;
         self.within_limits(action, &read.input)?;
-        let mut warnings = Vec::new();
+        let (mut warnings, mut doomed) = (Vec::new(), None);
         if self.run.is_dry() {
-            warnings = self.obstacles(action, &read.input).await?;
+            (warnings, doomed) = self.obstacles(action, &read.input).await?;
         }
         let (planned, touched, seen_warnings) = self.plan_once(action, &read.input, cx).await?;
         warnings.extend(seen_warnings);
-        self.validated(action, planned, touched, warnings).await
+        let (planned, mut validation) = self.validated(action, planned, touched, warnings).await?;
+        if validation.doomed.is_none() && matches!(planned, Planned::Change(_)) {
+            validation.doomed = doomed;
+        }
+        Ok((planned, validation))
     }
 
     fn within_limits(&self, action: &Arc<dyn Action>, input: &Value) -> Result<(), Fault> {
@@ -187,12 +191,17 @@ impl Call<'_> {
         }
     }
 
-    /// What would stand in the way, as warnings; what would make it fail, as the fault it would be.
-    async fn obstacles(&self, action: &Arc<dyn Action>, input: &Value) -> Result<Vec<String>, Fault> {
+    /// What would stand in the way: as warnings, and as the fault with which a change would end that
+    /// is made all the same. A missing right is a fault at once.
+    async fn obstacles(
+        &self,
+        action: &Arc<dyn Action>,
+        input: &Value,
+    ) -> Result<(Vec<String>, Option<Fault>), Fault> {
         let (revealed, mask) = reveal(input, self.performer.secrets.as_ref())?;
         let cx = self.cx(String::new());
         let found = within(self.timeout, FaultKind::Unreachable, action.preflight(&cx, &revealed)).await;
-        let Ok(found) = found else { return Ok(Vec::new()) };
+        let Ok(found) = found else { return Ok((Vec::new(), None)) };
         let denied: Vec<&str> = found
             .iter()
             .filter(|obstacle| obstacle.blocking && ["rbac", "iam"].contains(&obstacle.code.as_str()))
@@ -203,7 +212,12 @@ impl Call<'_> {
             let fault = Fault { hint, ..Fault::forbidden(denied.join("; ")) };
             return Err(mask.fault(fault));
         }
-        Ok(mask.lines(found.into_iter().map(|obstacle| obstacle.message).collect()))
+        let doom = found.iter().find(|obstacle| obstacle.blocking);
+        let doomed = doom.map(|obstacle| {
+            let fault = Fault::permanent(obstacle.message.clone());
+            mask.fault(Fault { hint: obstacle.hint.clone(), ..fault })
+        });
+        Ok((mask.lines(found.into_iter().map(|obstacle| obstacle.message).collect()), doomed))
     }
 
     async fn plan_once(
@@ -245,7 +259,7 @@ impl Call<'_> {
         mut warnings: Vec<String>,
     ) -> Result<(Planned, Validation), Fault> {
         let Planned::Change(change) = planned else {
-            return Ok((planned, Validation { grade: Grade::Observed, warnings }));
+            return Ok((planned, Validation::of(Grade::Observed, warnings)));
         };
         let (revealed, mask) = reveal_change(&change, self.performer.secrets.as_ref())?;
         let cx = self.cx(String::new());
@@ -253,13 +267,13 @@ impl Call<'_> {
         let validation = match asked {
             Ok(validation) => validation,
             // On top of a predicted change the server cannot judge; its refusal proves nothing.
-            Err(_) if touched => Validation { grade: Grade::Predicted, warnings: Vec::new() },
+            Err(_) if touched => Validation::of(Grade::Predicted, Vec::new()),
             Err(fault) => return Err(mask.fault(fault)),
         };
         warnings.extend(mask.lines(validation.warnings));
         warnings.dedup();
         let grade = if touched { validation.grade.max(Grade::Predicted) } else { validation.grade };
-        Ok((Planned::Change(change), Validation { grade, warnings }))
+        Ok((Planned::Change(change), Validation { grade, warnings, doomed: validation.doomed }))
     }
 
     /// Locks the target, then looks and plans again.

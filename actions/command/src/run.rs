@@ -277,7 +277,7 @@ impl Action for Run {
 
     async fn validate(&self, _: &Cx, change: &Change) -> Result<Validation, Fault> {
         let grade = if unknown::within(&change.after) { Grade::Unknown } else { Grade::Predicted };
-        Ok(Validation { grade, warnings: Vec::new() })
+        Ok(Validation::of(grade, Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx, change: &Change) -> Result<Value, Fault> {

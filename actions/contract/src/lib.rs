@@ -72,7 +72,7 @@ pub trait Action: Debug + Send + Sync {
     /// Asks the server, where it can be asked, whether it would take the change.
     async fn validate(&self, cx: &Cx, change: &Change) -> Result<Validation, Fault> {
         let _ = (cx, change);
-        Ok(Validation { grade: Grade::Predicted, warnings: Vec::new() })
+        Ok(Validation::of(Grade::Predicted, Vec::new()))
     }
 
     /// Makes the change, on the condition that the world is as the change says.

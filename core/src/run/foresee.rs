@@ -38,11 +38,21 @@ impl Draft {
         )
     }
 
-    pub(super) fn foresee_change(&mut self, path: &str, gate: Option<Gate>) -> Result<(), Corrupt> {
+    pub(super) fn foresee_change(
+        &mut self,
+        path: &str,
+        gate: Option<Gate>,
+        doomed: Option<Fault>,
+    ) -> Result<(), Corrupt> {
         if let Some(gate) = gate {
             self.emit(Body::ApprovalRequested { step: path.to_owned(), gate })?;
         }
         let grade = self.node(path).and_then(|node| node.grade).unwrap_or(Grade::Unknown);
+        if let Some(fault) = doomed {
+            let reason = format!("would be made, but not complete: {fault}");
+            self.foresee(path, self.run.reach(path), grade, reason)?;
+            return self.fail(path, fault);
+        }
         let reason = self.run.why_reached(path);
         self.foresee(path, self.run.reach(path), grade, reason)?;
         self.end(path, End::of(StepStatus::Succeeded))

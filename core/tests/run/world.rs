@@ -222,12 +222,12 @@ impl Sim {
                 let grade = if dry { Grade::Validated } else { Grade::Predicted };
                 Input::Planned {
                     step,
-                    outcome: outcome.map(|planned| (planned, Validation { grade, warnings: vec![] })),
+                    outcome: outcome.map(|planned| (planned, Validation::of(grade, vec![]))),
                 }
             }
             Task::PlanUndo { change, over_others, .. } => {
                 let outcome = self.plan_undo(&change, over_others);
-                let validation = Validation { grade: Grade::Predicted, warnings: vec![] };
+                let validation = Validation::of(Grade::Predicted, vec![]);
                 Input::Planned { step, outcome: outcome.map(|planned| (planned, validation)) }
             }
             Task::Confirm { change, undo_of, over_others, .. } => {

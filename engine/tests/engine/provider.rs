@@ -150,7 +150,7 @@ impl Action for Act {
         if self.shelf.misbehave.load(Ordering::SeqCst) {
             self.access.admit(Intent::Write)?;
         }
-        Ok(Validation { grade: Grade::Validated, warnings: vec![] })
+        Ok(Validation::of(Grade::Validated, vec![]))
     }
 
     async fn apply(&self, _: &Cx, change: &Change) -> Result<Value, Fault> {

@@ -104,7 +104,7 @@ fn with_version(kind: &str, body: &Value, version: &str) -> Value {
 
 /// The answer to a dry-run.
 pub(crate) fn validated(reply: Option<Reply>) -> Validation {
-    Validation { grade: Grade::Validated, warnings: reply.map(|reply| reply.warnings).unwrap_or_default() }
+    Validation::of(Grade::Validated, reply.map(|reply| reply.warnings).unwrap_or_default())
 }
 
 /// A webhook that cannot be asked without being run makes the server refuse the question, not the
@@ -114,7 +114,7 @@ pub(crate) fn or_predicted(asked: Result<Validation, Fault>) -> Result<Validatio
         Err(fault)
             if fault.kind == FaultKind::Permanent && fault.message.contains("does not support dry run") =>
         {
-            Ok(Validation { grade: Grade::Predicted, warnings: vec![fault.message] })
+            Ok(Validation::of(Grade::Predicted, vec![fault.message]))
         }
         asked => asked,
     }

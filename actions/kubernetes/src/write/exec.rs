@@ -234,7 +234,7 @@ impl Action for Exec {
     }
 
     async fn validate(&self, _: &Cx, _: &Change) -> Result<Validation, Fault> {
-        Ok(Validation { grade: Grade::Unknown, warnings: Vec::new() })
+        Ok(Validation::of(Grade::Unknown, Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx, change: &Change) -> Result<Value, Fault> {
