@@ -181,11 +181,13 @@ impl<'a> Asked<'a> {
     /// `` `patch` on `deployments.apps` in namespace `shop` ``: what a role would have to allow.
     pub(crate) fn right(&self) -> String {
         let Some(place) = self.place else { return "the right to see what the cluster serves".to_owned() };
-        let scope = match &place.namespace {
+        format!("`{}` on `{}` {}", self.verb(), place.resource_name(), self.scope())
+    }
+    pub(crate) fn scope(&self) -> String {
+        match self.place.and_then(|place| place.namespace.as_ref()) {
             Some(namespace) => format!("in namespace `{namespace}`"),
             None => "in the whole cluster".to_owned(),
-        };
-        format!("`{}` on `{}` {scope}", self.verb(), place.resource_name())
+        }
     }
     fn verb(&self) -> &'static str {
         let named = self.place.is_some_and(|place| place.name.is_some());

@@ -4,6 +4,8 @@
 use runbook_core::Value;
 use serde_json::{Map, json};
 
+use crate::workload::REVISION;
+
 /// An object without what the server keeps books with, and without its status.
 pub(crate) fn meaningful(object: &Value) -> Value {
     let mut object = object.clone();
@@ -15,7 +17,25 @@ pub(crate) fn meaningful(object: &Value) -> Value {
             {
                 metadata.remove(name);
             }
+            forget_revision(metadata);
         }
+    }
+    object
+}
+
+/// The number of a rollout is its controller's to give, some time after the change.
+fn forget_revision(metadata: &mut Map<String, Value>) {
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove(REVISION);
+    }
+}
+
+/// An object that was made without annotations, and that a controller has since given its own.
+pub(crate) fn without_empty_annotations(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.get("annotations").and_then(Value::as_object).is_some_and(Map::is_empty)
+    {
+        metadata.remove("annotations");
     }
     object
 }

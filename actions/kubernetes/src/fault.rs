@@ -74,6 +74,8 @@ pub(crate) fn exec(error: &kube::Error, server: &str) -> Fault {
     }
 }
 
+const UNTYPED: &str = "failed to create typed patch object";
+
 /// The server answered with an error. `body` is what it said, in full or in part.
 pub(crate) fn answered(code: StatusCode, body: &str, wait: Option<Duration>, asked: &Asked<'_>) -> Fault {
     let status = serde_json::from_str::<Status>(body).ok().filter(|status| !status.message.is_empty());
@@ -95,6 +97,10 @@ pub(crate) fn answered(code: StatusCode, body: &str, wait: Option<Duration>, ask
             Fault::refused(format!("{} is not available now: {said}", asked.server))
         }
         StatusCode::GONE => Fault::refused(format!("the list changed while it was read: {said}")),
+        // Older servers call an applied object that does not fit its schema a failure of their own.
+        StatusCode::INTERNAL_SERVER_ERROR if from_the_api && said.starts_with(UNTYPED) => {
+            Fault::permanent(said).hint("the object does not fit the schema of its kind")
+        }
         code if code.is_server_error() => match asked.intent {
             Intent::Read => Fault::unreachable(format!("{} failed ({code}): {said}", asked.server)),
             Intent::Write => Fault::unknown(format!(
@@ -113,6 +119,13 @@ pub(crate) fn answered(code: StatusCode, body: &str, wait: Option<Duration>, ask
 
 /// `403` is said by the authorizer, and by admission rules and quotas, which no role helps against.
 fn forbidden(status: &Status, said: String, asked: &Asked<'_>) -> Fault {
+    // Making an object by applying it needs one more right, whose lack is said without a word.
+    if let (Some(place), true) = (asked.place, said.trim_end().ends_with("is forbidden:")) {
+        let scope = asked.scope();
+        let what = format!("`create` {} {scope}", place.resource_name());
+        return Fault::forbidden(format!("you may not {what}"))
+            .hint(format!("ask for a role with `create` on `{}` {scope}", place.resource_name()));
+    }
     if !said.contains(" cannot ") && !said.contains("access denied") {
         return Fault::permanent(with_causes(status, said))
             .hint("a rule of the cluster (admission, quota) does not allow it");

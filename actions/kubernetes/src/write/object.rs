@@ -172,7 +172,10 @@ fn request(server: &str, method: &str, wish: &Wish) -> Result<Request, Fault> {
 }
 
 fn live_fields(change: &Change, object: &Value) -> Value {
-    let object = if object.is_null() { Value::Null } else { delta::meaningful(object) };
+    let mut object = if object.is_null() { Value::Null } else { delta::meaningful(object) };
+    if change.before.is_null() && change.after.pointer("/metadata/annotations").is_none() {
+        object = delta::without_empty_annotations(object);
+    }
     delta::pick(&change.before, &change.after, &object)
 }
 
@@ -202,6 +205,13 @@ fn outcome(
         created,
         changed,
     })
+}
+
+/// Whether a workload has to come to rest before the change is complete: not for what is said
+/// about it beside its spec, and not while someone holds its rollouts back.
+fn rolls_out(change: &Change, object: &Value) -> bool {
+    let paused = object.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
+    !object.is_null() && !paused && change.after.get("spec").is_some()
 }
 
 /// The workload that an object is, where it is one.
@@ -351,7 +361,7 @@ impl<S: Shape> Action for Shaping<S> {
                 change.target
             )));
         }
-        let stage = match workload(&image.kind, &image.place).filter(|_| !object.is_null()) {
+        let stage = match workload(&image.kind, &image.place).filter(|_| rolls_out(change, &object)) {
             Some(of) => rollout::look(&session, &of, &view_of(&object)?).await?,
             None => Stage::Complete,
         };
@@ -440,7 +450,9 @@ impl<S: Shape> Action for Shaping<S> {
     async fn preflight(&self, cx: &Cx, input: &Value) -> Result<Vec<Obstacle>, Fault> {
         let session = self.cluster.session(cx).await?;
         let wish = self.wish(&session, input).await?;
-        let verbs: &[&str] = if S::CREATES { &["get", "create", "patch"] } else { &["get", "patch"] };
+        // Only an object that is not there yet has to be made.
+        let makes = S::CREATES && matches!(find(&session, &wish.place, true).await, Ok(Value::Null));
+        let verbs: &[&str] = if makes { &["get", "create", "patch"] } else { &["get", "patch"] };
         let needed = [schema::rbac(&wish.place.group, &wish.place.resource, verbs)];
         if let (Some(of), false) = (workload(&wish.kind, &wish.place), S::CREATES) {
             return around::obstacles(&session, &of, &needed, &Purpose::Any).await;
