@@ -88,6 +88,13 @@ pub(crate) fn hopeless(pod: &Pod) -> Option<String> {
     Some(format!("pod {}: {reason}{}", pod.metadata.name, message.unwrap_or_default()))
 }
 
+/// The pod and the reason, where its image cannot be had.
+pub(crate) fn without_image(pod: &Pod) -> Option<String> {
+    const REASONS: [&str; 4] = ["ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"];
+    let reason = reason(pod).filter(|reason| REASONS.contains(&reason.as_str()))?;
+    Some(format!("pod {}: {reason}", pod.metadata.name))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use runbook_core::{Value, fault::Fault};
+use runbook_core::{
+    Value,
+    fault::{Fault, FaultKind},
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     client::{Session, parse},
     place::Place,
     pod, selector,
     view::{self, Pod, Workload, condition},
-    workload::{CHANGE_CAUSE, Counts, Kind, WorkloadRef, images, revision},
+    workload::{CHANGE_CAUSE, Counts, Kind, REVISION, WorkloadRef, images, revision, view_of},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,12 @@ pub(crate) fn stage(kind: Kind, workload: &Workload) -> Stage {
             return Stage::Failed(format!("the rollout exceeded its progress deadline: {}", late.message));
         }
         if let Some(refused) = condition(conditions, "ReplicaFailure").filter(|it| it.status == "True") {
-            return Stage::Failed(format!("pods cannot be created: {}", refused.message));
+            let why = format!("pods cannot be created: {}", refused.message);
+            return if makes_room(workload, counts, &refused.message) {
+                Stage::Progressing(why)
+            } else {
+                Stage::Failed(why)
+            };
         }
     }
     match missing(kind, workload, counts) {
@@ -45,6 +54,13 @@ pub(crate) fn stage(kind: Kind, workload: &Workload) -> Stage {
         Some(missing) if workload.spec.paused => Stage::Progressing(format!("paused; {missing}")),
         Some(missing) => Stage::Progressing(missing),
     }
+}
+
+/// Whether pods that a quota refuses now may be let in later: when old ones go to make room, or when
+/// some have been let in already. Whatever else refuses a pod refuses it again.
+fn makes_room(workload: &Workload, counts: Counts, refusal: &str) -> bool {
+    let may_yield = workload.spec.strategy.may_be_missing(counts.desired) > 0;
+    refusal.contains("exceeded quota") && (may_yield || counts.updated > 0)
 }
 
 fn missing(kind: Kind, workload: &Workload, counts: Counts) -> Option<String> {
@@ -77,8 +93,12 @@ pub(crate) async fn look(
     if stage == Stage::Complete || !seen {
         return Ok(stage);
     }
-    let stuck: Vec<String> =
-        new_pods(session, of, workload).await?.iter().filter_map(pod::hopeless).collect();
+    // Whoever may not look at pods is told what the workload says of itself.
+    let pods = match new_pods(session, of, workload).await {
+        Err(fault) if fault.kind == FaultKind::Forbidden => return Ok(stage),
+        looked => looked?,
+    };
+    let stuck: Vec<String> = pods.iter().filter_map(pod::hopeless).collect();
     Ok(match (stuck.first(), stage) {
         (Some(first), Stage::Progressing(_)) if stuck.len() == 1 => Stage::Failed(first.clone()),
         (Some(first), Stage::Progressing(_)) => {
@@ -90,7 +110,11 @@ pub(crate) async fn look(
 }
 
 /// The pods of the newest template.
-async fn new_pods(session: &Session<'_>, of: &WorkloadRef, workload: &Workload) -> Result<Vec<Pod>, Fault> {
+pub(crate) async fn new_pods(
+    session: &Session<'_>,
+    of: &WorkloadRef,
+    workload: &Workload,
+) -> Result<Vec<Pod>, Fault> {
     let newest = match of.kind {
         Kind::Deployment => {
             let current = revision(&workload.metadata);
@@ -193,6 +217,31 @@ pub(crate) async fn history(
     Ok(revisions)
 }
 
+/// Lays the revision that a new pod template will become over what is known of a deployment: a new
+/// one, or an old one that is in use again.
+pub(crate) fn foresee_revision(history: &mut Vec<Revision>, object: &mut Value) {
+    let Ok(view) = view_of(object) else { return };
+    let template = object.pointer("/spec/template").cloned().map(clean).unwrap_or_default();
+    let newest = history.first().map(|newest| newest.revision).max(revision(&view.metadata));
+    let next = newest.unwrap_or(0) + 1;
+    let known = history.iter().position(|known| known.template == template);
+    let reused = known.is_some();
+    if let Some(known) = known {
+        history.remove(known);
+    }
+    let foreseen = Revision {
+        revision: next,
+        images: images(&view.spec.template),
+        template,
+        change_cause: view.metadata.annotations.get(CHANGE_CAUSE).cloned(),
+        created_at: None,
+        reused,
+    };
+    history.insert(0, foreseen);
+    let annotations = json!({"metadata": {"annotations": {REVISION: next.to_string()}}});
+    json_patch::merge(object, &annotations);
+}
+
 /// A pod template without what controllers and the server add to it.
 pub(crate) fn clean(mut template: Value) -> Value {
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -234,6 +283,8 @@ mod tests {
         let late = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}]);
         let refused =
             json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]);
+        let too_large =
+            json!([{"type": "ReplicaFailure", "status": "True", "message": "maximum memory usage is 2Gi"}]);
         for (status, expected) in [
             (
                 json!({"observedGeneration": 1}),
@@ -262,6 +313,14 @@ mod tests {
             (
                 json!({"observedGeneration": 2, "conditions": refused}),
                 Stage::Failed("pods cannot be created: exceeded quota: small".into()),
+            ),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 1, "conditions": refused}),
+                Stage::Progressing("pods cannot be created: exceeded quota: small".into()),
+            ),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 1, "conditions": too_large}),
+                Stage::Failed("pods cannot be created: maximum memory usage is 2Gi".into()),
             ),
         ] {
             assert_eq!(stage(Kind::Deployment, &deployment(status.clone())), expected, "{status}");

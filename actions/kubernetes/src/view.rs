@@ -73,8 +73,40 @@ pub(crate) struct WorkloadSpec {
     /// Absent in a DaemonSet; otherwise the server fills in one.
     pub(crate) replicas: Option<i64>,
     pub(crate) paused: bool,
+    /// Of a Deployment.
+    pub(crate) strategy: Strategy,
     pub(crate) selector: LabelSelector,
     pub(crate) template: Template,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Strategy {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) rolling_update: RollingUpdate,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RollingUpdate {
+    /// A number, or a share such as `25%`.
+    pub(crate) max_unavailable: Value,
+}
+
+impl Strategy {
+    /// How many pods may be missing during a rollout, so that new ones have room.
+    pub(crate) fn may_be_missing(&self, desired: i64) -> i64 {
+        match &self.rolling_update.max_unavailable {
+            _ if self.kind == "Recreate" => desired,
+            Value::Number(count) => count.as_i64().unwrap_or(0),
+            Value::String(share) => {
+                let share = share.trim_end_matches('%').parse::<i64>().unwrap_or(0);
+                desired.saturating_mul(share) / 100
+            }
+            _ => 0,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -132,7 +164,7 @@ pub(crate) struct PodSpec {
     pub(crate) containers: Vec<Container>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Container {
     pub(crate) name: String,
@@ -140,7 +172,7 @@ pub(crate) struct Container {
     pub(crate) resources: Resources,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Resources {
     pub(crate) requests: BTreeMap<String, Value>,

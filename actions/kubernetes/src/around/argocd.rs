@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn healing_itself_blocks_and_syncing_warns() {
         let of = WorkloadRef::deployment("prod", "api");
-        let rollout = Purpose::Rollout { more: Default::default() };
+        let rollout = Purpose::renewal();
         let scale = Purpose::Scale { to: 5 };
         let ignoring = json!({"syncPolicy": {"automated": {"selfHeal": true}},
                               "ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]});

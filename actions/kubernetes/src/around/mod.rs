@@ -4,6 +4,8 @@
 mod argocd;
 mod autoscaler;
 mod budget;
+mod image;
+mod limits;
 pub(crate) mod quota;
 
 use futures::join;
@@ -17,7 +19,7 @@ use runbook_core::{
 use crate::{
     client::Session,
     rights,
-    view::Workload,
+    view::{Container, Workload},
     workload::{Counts, Kind, WorkloadRef, view_of},
 };
 
@@ -29,10 +31,22 @@ pub(crate) enum Purpose {
     Scale {
         to: i64,
     },
-    /// New pods in the place of the old ones, each of which may ask for more than before.
+    /// New pods in the place of the old ones.
     Rollout {
+        /// What each of them asks for beyond what it did before.
         more: quota::Amounts,
+        /// The container that asks for something else than before, as it will be.
+        resized: Option<Container>,
+        /// Whether they have the images of the newest pods that there are.
+        same_images: bool,
     },
+}
+
+impl Purpose {
+    /// New pods like those before.
+    pub(crate) fn renewal() -> Self {
+        Self::Rollout { more: quota::Amounts::default(), resized: None, same_images: true }
+    }
 }
 
 /// How thoroughly to look.
@@ -93,16 +107,25 @@ pub(crate) async fn around(
 ) -> Result<Vec<Obstacle>, Fault> {
     let workload = view_of(object)?;
     let needs = needs(of, &workload, purpose);
-    let (argocd, autoscaler, budget, quota) = join!(
+    let containers = containers(of, &workload, purpose);
+    let alike = makes_more_of_the_same(of, &workload, purpose);
+    let (argocd, autoscaler, budget, quota, limits, image) = join!(
         argocd::look(session, of, &workload, purpose),
         autoscaler::look(session, of, purpose),
         budget::look(session, of, &workload, depth),
         quota::look(session, of, &needs),
+        limits::look(session, of, &containers),
+        image::look(session, of, &workload, alike),
     );
     let mut found: Vec<Obstacle> = paused(of, &workload, purpose).into_iter().collect();
-    for (what, looked) in
-        [("Argo CD", argocd), ("autoscalers", autoscaler), ("disruption budgets", budget), ("quotas", quota)]
-    {
+    for (what, looked) in [
+        ("Argo CD", argocd),
+        ("autoscalers", autoscaler),
+        ("disruption budgets", budget),
+        ("quotas", quota),
+        ("limit ranges", limits),
+        ("the pods", image),
+    ] {
         match looked {
             Ok(obstacles) => found.extend(obstacles),
             Err(fault) if depth == Depth::Preflight => found.push(Obstacle {
@@ -128,9 +151,39 @@ fn needs(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> quota::Amo
     match purpose {
         Purpose::Any => quota::Amounts::default(),
         Purpose::Scale { to } => quota::of_pods(&workload.spec.template, to - counts.desired),
-        Purpose::Rollout { more } => {
-            more.iter().map(|(name, each)| (name.clone(), each.times(counts.desired))).collect()
+        Purpose::Rollout { more, .. } => {
+            let strategy = &workload.spec.strategy;
+            // A rollout that may not miss a pod needs room for one beside all that there are.
+            let beside = of.kind == Kind::Deployment && strategy.may_be_missing(counts.desired) == 0;
+            let mut needed = quota::of_pods(&workload.spec.template, i64::from(beside && counts.desired > 0));
+            for (name, each) in more {
+                let sum = needed.entry(name.clone()).or_default();
+                *sum = sum.plus(each.times(counts.desired));
+            }
+            needed
         }
+    }
+}
+
+/// The containers of the pods that would be made.
+fn containers(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> Vec<Container> {
+    let desired = Counts::of(of.kind, workload).desired;
+    let (makes_pods, resized) = match purpose {
+        Purpose::Any => (false, None),
+        Purpose::Scale { to } => (*to > desired, None),
+        Purpose::Rollout { resized, .. } => (desired > 0, resized.as_ref()),
+    };
+    let all = workload.spec.template.spec.containers.iter().filter(|_| makes_pods);
+    all.map(|container| resized.filter(|it| it.name == container.name).unwrap_or(container).clone()).collect()
+}
+
+/// Whether pods with the images of the newest ones would be made.
+fn makes_more_of_the_same(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> bool {
+    let desired = Counts::of(of.kind, workload).desired;
+    match purpose {
+        Purpose::Any => false,
+        Purpose::Scale { to } => *to > desired,
+        Purpose::Rollout { same_images, .. } => *same_images && desired > 0,
     }
 }
 

@@ -21,7 +21,7 @@ use runbook_core::{
     Value,
     change::{Change, Landed, Observed, Planned, Progress, Request, Undo, Validation, differences},
     fault::Fault,
-    spec::{ActionSpec, Effect, UndoSupport},
+    spec::{ActionSpec, Effect, Permission, UndoSupport},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,7 +31,7 @@ use self::deliver::{Judgement, deliver, text};
 use crate::{
     around::{self, Depth, Purpose},
     client::{Call, Cluster, Reply, Session, kept},
-    predict,
+    predict, rights,
     rollout::{self, Revision, Stage},
     schema,
     workload::{WorkloadRef, revision, view_of},
@@ -96,7 +96,7 @@ pub(crate) trait Edit: Debug + Send + Sync + 'static {
     /// What it is for, to see what stands in its way.
     fn purpose(input: &Self::Input, object: &Value) -> Purpose {
         let _ = (input, object);
-        Purpose::Rollout { more: around::quota::Amounts::default() }
+        Purpose::renewal()
     }
 
     /// The input that would ask for the fields of `before` again.
@@ -173,6 +173,13 @@ impl<E: Edit> Editing<E> {
         })
     }
 
+    /// Rights without which a change is made all the same: to look at the pods that come of it.
+    fn is_only_helpful(permission: &Permission) -> bool {
+        let Permission::Rbac { resource, verbs, .. } = permission else { return false };
+        let looks = resource == "pods" || (resource == "replicasets" && !E::HISTORY);
+        looks && verbs.iter().all(|verb| verb == "list")
+    }
+
     /// Nothing is rolled out while a deployment is paused: the change would wait unseen.
     fn refuse_paused(seen: &Seen) -> Result<(), Fault> {
         if E::ROLLS_OUT && view_of(&seen.object)?.spec.paused {
@@ -204,6 +211,8 @@ impl<E: Edit> Editing<E> {
         Ok((of, reply))
     }
 }
+
+const TEMPLATE: &str = "/spec/template";
 
 /// The name under which the server books the fields that are set here.
 pub(crate) const FIELD_MANAGER: &str = "runbook";
@@ -265,7 +274,11 @@ impl<E: Edit> Action for Editing<E> {
         };
         let before = state.object.clone();
         for change in &changes {
+            let template = state.object.pointer(TEMPLATE).cloned();
             predict::lay(&mut state.object, change);
+            if E::HISTORY && template.as_ref() != state.object.pointer(TEMPLATE) {
+                rollout::foresee_revision(&mut state.history, &mut state.object);
+            }
         }
         let (Ok(mut outputs), Ok(now)) =
             (outcome::of(&state.of, &state.object, Some(last)), crate::read::outputs(&state))
@@ -275,7 +288,7 @@ impl<E: Edit> Action for Editing<E> {
         let touched = before != state.object;
         if touched {
             predict::blur(&mut outputs, &outcome::FOLLOWS, last);
-            if before.pointer("/spec/template") != state.object.pointer("/spec/template") {
+            if before.pointer(TEMPLATE) != state.object.pointer(TEMPLATE) {
                 predict::blur(&mut outputs, &["revision"], last);
             }
         }
@@ -408,7 +421,17 @@ impl<E: Edit> Action for Editing<E> {
         let of = E::workload(&input)?;
         let session = self.cluster.session(cx).await?;
         let object = of.get(&session).await.unwrap_or_default();
-        around::obstacles(&session, &of, &self.spec.permissions, &E::purpose(&input, &object)).await
+        let (helpful, needed): (Vec<_>, Vec<_>) =
+            self.spec.permissions.iter().cloned().partition(Self::is_only_helpful);
+        let purpose = E::purpose(&input, &object);
+        let mut found = around::obstacles(&session, &of, &needed, &purpose).await?;
+        let lacking = rights::missing(&session, &helpful, Some(&of.namespace), Some(&of.name)).await;
+        found.extend(lacking.into_iter().map(|lacking| Obstacle {
+            blocking: false,
+            message: format!("{}: why a rollout is held up would not be told", lacking.message),
+            ..lacking
+        }));
+        Ok(found)
     }
 
     fn within_limits(&self, input: &Value, limits: &Value) -> Result<(), Fault> {

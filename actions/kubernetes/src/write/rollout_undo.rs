@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Aim, Edit, Seen, outcome::Outcome};
 use crate::{
+    around::{Purpose, quota::Amounts},
     ops,
     rollout::{Revision, clean},
     schema,
@@ -114,6 +115,10 @@ impl Edit for RolloutUndo {
             None => operations.extend(ops::take(object, &CAUSE_PATH)),
         }
         Value::Array(operations)
+    }
+
+    fn purpose(_: &Input, _: &Value) -> Purpose {
+        Purpose::Rollout { more: Amounts::default(), resized: None, same_images: false }
     }
 
     fn undo_input(change: &Change) -> Value {

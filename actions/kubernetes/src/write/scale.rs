@@ -5,7 +5,7 @@ use runbook_contract::PlanCx;
 use runbook_core::{
     Value,
     change::Change,
-    fault::Fault,
+    fault::{Fault, FaultKind},
     spec::{ActionSpec, Effect, UndoSupport},
 };
 use schemars::JsonSchema;
@@ -154,7 +154,11 @@ impl Edit for Scale {
         if total == desired && (ready >= desired || !grows) {
             return Ok(Stage::Complete);
         }
-        let pods = rollout::pods(session, of, &view).await?;
+        let pods = match rollout::pods(session, of, &view).await {
+            // Why they are not ready is told to whoever may look.
+            Err(fault) if fault.kind == FaultKind::Forbidden => Vec::new(),
+            looked => looked?,
+        };
         let stuck = pods.iter().filter(|pod| !pod::is_terminating(pod)).find_map(pod::hopeless);
         let because = stuck.map(|stuck| format!("; {stuck}")).unwrap_or_default();
         Ok(Stage::Progressing(format!("{ready} of {desired} pods are ready{because}")))

@@ -20,6 +20,7 @@ use crate::{
     ops,
     quantity::Quantity,
     schema, template,
+    view::Container,
     workload::{Kind, WorkloadRef},
 };
 
@@ -206,8 +207,11 @@ impl Edit for SetResources {
     fn purpose(input: &Input, object: &Value) -> Purpose {
         let mut more = quota::Amounts::default();
         let Ok(container) = template::choose(object, input.container.as_deref()) else {
-            return Purpose::Rollout { more };
+            return Purpose::renewal();
         };
+        let found = template::find(object, &container).map(|(_, found)| found.clone());
+        let mut resized: Container =
+            found.and_then(|found| serde_json::from_value(found).ok()).unwrap_or_default();
         for (side, resource, amount) in amounts(input) {
             let now = current(object, &container, side, resource).and_then(Quantity::of).unwrap_or_default();
             let each = match amount {
@@ -215,8 +219,11 @@ impl Edit for SetResources {
                 Amount::More(each) => each,
             };
             more.insert(format!("{side}.{resource}"), each);
+            let amounts = &mut resized.resources;
+            let amounts = if side == "limits" { &mut amounts.limits } else { &mut amounts.requests };
+            amounts.insert(resource.to_owned(), json!(now.plus(each).to_string()));
         }
-        Purpose::Rollout { more }
+        Purpose::Rollout { more, resized: Some(resized), same_images: true }
     }
 
     fn undo_input(change: &Change) -> Value {
