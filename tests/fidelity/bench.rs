@@ -44,8 +44,8 @@ pub struct Bench<'a> {
     live: Engine,
 }
 
-/// Half a minute for a change to be complete, which is twenty times as fast as real clusters need.
-const SPEED: u32 = 20;
+/// A minute for a change to be complete.
+const SPEED: u32 = 10;
 const ASKS: &str = "alice";
 const APPROVES: &str = "bob";
 

@@ -9,6 +9,7 @@
 
 mod bench;
 mod compare;
+mod doubt;
 mod kubernetes;
 mod play;
 mod proxy;
@@ -47,4 +48,35 @@ async fn kubernetes_does_what_the_dry_run_said() {
     judge(&report);
     let all = std::env::var_os("RUNBOOK_TEST_SCENARIO").is_none();
     assert!(!all || report.scenarios >= 300, "only {} scenarios", report.scenarios);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubernetes_writes_in_doubt_are_made_once() {
+    if fixture::kubeconfig(fixture::ADMIN).is_none() {
+        return;
+    }
+    let (settled, meddled) = kubernetes::settle().await;
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doubt.json");
+    std::fs::write(&kept, serde_json::to_vec_pretty(&(&settled, &meddled)).unwrap()).unwrap();
+    let wrong: Vec<_> = settled
+        .iter()
+        .filter(|one| one.effects != 1 || !one.differs.is_empty() || !one.asked.is_empty())
+        .collect();
+    eprintln!(
+        "{} writes in doubt: {} made twice, {} not made, {} asked about; {} meddled with, {} asked about",
+        settled.len(),
+        settled.iter().filter(|one| one.effects > 1).count(),
+        settled.iter().filter(|one| one.effects == 0).count(),
+        settled.iter().filter(|one| !one.asked.is_empty()).count(),
+        meddled.len(),
+        meddled.iter().filter(|one| !one.asked.is_empty()).count(),
+    );
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for one in meddled {
+        assert_eq!(
+            (one.writes.len(), one.asked.len()),
+            (1, 1),
+            "sent again over someone else's change: {one:#?}"
+        );
+    }
 }

@@ -51,7 +51,8 @@ async fn take_back(
     let (run, asked) = bench.take_back(live).await;
     undone.differs.extend(asked);
     if run.ended.as_ref().is_none_or(|ended| ended.status != EndStatus::Undone) {
-        undone.differs.push(format!("the run ended as {}: {:?}", run.status(), run.decisive_fault()));
+        let why = run.decisive_fault().map_or_else(String::new, |fault| fault.message.clone());
+        undone.left = Some(format!("the run ended as {}: {why}", run.status()));
     }
     differences("", before, &stage.image().await, &mut undone.differs);
     undone

@@ -33,14 +33,20 @@ pub enum Mishap {
     RequestLate,
 }
 
+impl Mishap {
+    pub const ALL: [Self; 4] = [Self::AnswerLost, Self::RequestLost, Self::AnswerLate, Self::RequestLate];
+}
+
 /// One request that would change something, as it arrived, and what the server said to it.
 #[derive(Debug, Clone)]
 pub struct Write {
     pub request: String,
     /// Nothing where it never reached the server.
     pub status: Option<u16>,
-    /// The version of the object that the server answered with.
-    pub version: Option<String>,
+    /// It is still to reach the server, or to be answered.
+    pub is_under_way: bool,
+    /// What the server answered: for most writes, the object as it is now.
+    pub answer: serde_json::Value,
 }
 
 impl Write {
@@ -61,7 +67,7 @@ struct Seen {
     upstream: Client,
     by_method: Mutex<BTreeMap<String, u64>>,
     writes: Mutex<Vec<Write>>,
-    next: Mutex<Option<Mishap>>,
+    next: Mutex<Option<(Mishap, Option<Request<Bytes>>)>>,
     /// Rung when a write was answered, for one that is to come after it.
     answered: Notify,
 }
@@ -82,8 +88,9 @@ impl Proxy {
         Self { address, seen, server }
     }
 
-    pub fn let_happen(&self, mishap: Mishap) {
-        *locked(&self.seen.next) = Some(mishap);
+    /// Once, to the next write. Before the connection breaks, someone else may get a request in.
+    pub fn let_happen(&self, mishap: Mishap, someone_else: Option<Request<Bytes>>) {
+        *locked(&self.seen.next) = Some((mishap, someone_else));
     }
 
     /// Every request that would have changed something, in the order in which they arrived.
@@ -136,22 +143,29 @@ async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Answer, B
     let at = {
         let mut writes = locked(&seen.writes);
         let request = format!("{} {}", request.method(), request.uri());
-        writes.push(Write { request, status: None, version: None });
+        writes.push(Write { request, status: None, is_under_way: true, answer: serde_json::Value::Null });
         writes.len() - 1
     };
-    let mishap = locked(&seen.next).take();
+    let Some((mishap, someone_else)) = locked(&seen.next).take() else {
+        return forward_write(seen, request, at).await.map(plain).ok_or(Broken);
+    };
     match mishap {
-        None => forward_write(seen, request, at).await.map(plain).ok_or(Broken),
-        Some(Mishap::RequestLost) => Err(Broken),
-        Some(Mishap::AnswerLost) => {
-            forward_write(seen, request, at).await;
+        Mishap::RequestLost | Mishap::AnswerLost => {
+            if mishap == Mishap::AnswerLost {
+                forward_write(seen.clone(), request, at).await;
+            } else if let Some(write) = locked(&seen.writes).get_mut(at) {
+                write.is_under_way = false;
+            }
+            if let Some(request) = someone_else {
+                forward(&seen, request).await;
+            }
             Err(Broken)
         }
-        Some(Mishap::AnswerLate) => {
+        Mishap::AnswerLate => {
             forward_write(seen, request, at).await;
             std::future::pending().await
         }
-        Some(Mishap::RequestLate) => {
+        Mishap::RequestLate => {
             // In a task of its own: whoever asked hangs up long before.
             tokio::spawn(async move {
                 seen.answered.notified().await;
@@ -175,10 +189,11 @@ fn would_change(request: &Request<Bytes>) -> bool {
 
 async fn forward_write(seen: Arc<Seen>, request: Request<Bytes>, at: usize) -> Option<Response<Bytes>> {
     let answer = forward(&seen, request).await;
-    if let (Some(answer), Some(write)) = (&answer, locked(&seen.writes).get_mut(at)) {
-        let object: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        write.status = Some(answer.status().as_u16());
-        write.version = object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    if let Some(write) = locked(&seen.writes).get_mut(at) {
+        write.is_under_way = false;
+        write.status = answer.as_ref().map(|answer| answer.status().as_u16());
+        write.answer =
+            answer.as_ref().and_then(|answer| serde_json::from_slice(answer.body()).ok()).unwrap_or_default();
     }
     seen.answered.notify_waiters();
     answer

@@ -6,21 +6,24 @@ pub mod stage;
 
 use std::{cell::RefCell, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use futures::{FutureExt as _, StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, future::join_all, stream};
+use tokio::sync::Semaphore;
 
 use self::{
     scenario::{Around, ROLES, Scenario},
     stage::{Scene, furnish},
 };
 use crate::{
+    doubt::{self, Settled},
     fixture::{World, in_namespace},
     play,
+    proxy::Mishap,
     report::Report,
 };
 
-/// How many namespaces are played in at once, and how many scenarios in each.
-const NAMESPACES: usize = 4;
-const SCENARIOS: usize = 5;
+/// How many namespaces are played in at once, and how many scenarios in all of them.
+const NAMESPACES: usize = 12;
+const SCENARIOS: usize = 28;
 
 /// Plays every scenario, or those whose name contains `RUNBOOK_TEST_SCENARIO`.
 pub async fn play() -> Report {
@@ -29,8 +32,9 @@ pub async fn play() -> Report {
     let mut all: Vec<Scenario> = scenario::all();
     all.retain(|scenario| scenario.name.contains(&only));
     let report = RefCell::new(Report::default());
+    let room = Semaphore::new(SCENARIOS);
     stream::iter(by_namespace(all))
-        .map(|(around, scenarios)| play_in_one_namespace(around, scenarios, &report))
+        .map(|(around, scenarios)| play_in_one_namespace(around, scenarios, &room, &report))
         .buffer_unordered(NAMESPACES)
         .collect::<()>()
         .await;
@@ -53,15 +57,19 @@ fn by_namespace(mut all: Vec<Scenario>) -> Vec<(Around, Vec<Scenario>)> {
     groups
 }
 
-async fn play_in_one_namespace(around: Around, scenarios: Vec<Scenario>, report: &RefCell<Report>) {
+async fn play_in_one_namespace(
+    around: Around,
+    scenarios: Vec<Scenario>,
+    room: &Semaphore,
+    report: &RefCell<Report>,
+) {
     in_namespace(async |world: Arc<World>| {
         furnish(&world, around, if around == Around::Roles { ROLES } else { &[] }).await;
-        let numbered = scenarios.iter().enumerate();
-        stream::iter(numbered)
-            .map(|(at, scenario)| play_one(&world, scenario, format!("api-{at}"), report))
-            .buffer_unordered(SCENARIOS)
-            .collect::<()>()
-            .await;
+        let all = scenarios.iter().enumerate().map(async |(at, scenario)| {
+            let _room = room.acquire().await.unwrap();
+            play_one(&world, scenario, format!("api-{at}"), report).await;
+        });
+        join_all(all).await;
     })
     .await;
 }
@@ -80,4 +88,40 @@ async fn play_one(world: &World, scenario: &Scenario, name: String, report: &Ref
         Report { scenarios: 1, broken, ..Report::default() }
     });
     report.borrow_mut().take(played);
+}
+
+/// The in-doubt suite: what came of every write with every mishap, and of those that someone else
+/// meddled with.
+pub async fn settle() -> (Vec<Settled>, Vec<Settled>) {
+    let (settled, meddled) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let namespaces = Mishap::ALL.map(|mishap| settle_in_one_namespace(mishap, &settled, &meddled));
+    join_all(namespaces).await;
+    (settled.into_inner(), meddled.into_inner())
+}
+
+async fn settle_in_one_namespace(
+    mishap: Mishap,
+    settled: &RefCell<Vec<Settled>>,
+    meddled: &RefCell<Vec<Settled>>,
+) {
+    in_namespace(async |world: Arc<World>| {
+        let cases = scenario::doubtful();
+        let all = cases.iter().enumerate().map(async |(at, (scenario, undo))| {
+            let name = format!("api-{at}");
+            let scene = Scene::set(&world, scenario, &name).await;
+            let what = format!("{}{}", scenario.name, if *undo { "~undo" } else { "" });
+            let steps = scene.steps(scenario, &name);
+            let one = doubt::settle(&what, &steps, *undo, &scene, mishap).await;
+            settled.borrow_mut().push(one);
+        });
+        join_all(all).await;
+        if matches!(mishap, Mishap::AnswerLost | Mishap::RequestLost) {
+            let scenario = &cases[0].0;
+            let scene = Scene::set(&world, scenario, "meddled").await;
+            let steps = scene.steps(scenario, "meddled");
+            let one = doubt::meddle("scale", &steps, &scene, mishap, scene.someone_else("meddled")).await;
+            meddled.borrow_mut().push(one);
+        }
+    })
+    .await;
 }

@@ -398,6 +398,14 @@ const CONFINED: &[(Around, &str, &[Ask])] = &[
             ("scale-down", "scale", r#"{"deployment": "NAME", "replicas": 2}"#),
         ],
     ),
+    (
+        Around::PodQuota,
+        "filled",
+        &[
+            ("restart-yielding", "rollout_restart", r#"{"deployment": "NAME"}"#),
+            ("env-yielding", "set_env", r#"{"deployment": "NAME", "env": {"MODE": "slow"}}"#),
+        ],
+    ),
     (Around::PodQuota, "surging", &[("restart-yielding", "rollout_restart", r#"{"deployment": "NAME"}"#)]),
     (
         Around::PodQuota,
@@ -507,6 +515,32 @@ pub fn all() -> Vec<Scenario> {
     all
 }
 
+/// Every writing action once, and with `true` its undo, for a look at what comes of lost answers.
+pub fn doubtful() -> Vec<(Scenario, bool)> {
+    let appended: Ask = (
+        "json-append",
+        "patch",
+        r#"{"kind": "Deployment", "name": "NAME", "type": "json", "patch": [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "ONCE", "value": "1"}}]}"#,
+    );
+    let asks = OF_ALL.iter().filter(|ask| !matches!(ask.0, "undo-to-1" | "scale-to-zero")).chain([&appended]);
+    let mut all: Vec<_> =
+        asks.map(|ask| (Scenario::of(ask.0.to_owned(), Some(shape("three")), &[*ask]), false)).collect();
+    let (name, action, with, path) = OBJECTS[0];
+    let made = |undo| {
+        let scenario = Scenario::of(name.to_owned(), None, &[(name, action, with)]);
+        (Scenario { watched: vec![path.to_owned()], ..scenario }, undo)
+    };
+    all.extend([made(false), made(true)]);
+    for ask in [OF_ALL[0], OF_ALL[2], OF_ALL[5]] {
+        all.push((Scenario::of(ask.0.to_owned(), Some(shape("three")), &[ask]), true));
+    }
+    // Only the change is looked at.
+    for (scenario, _) in &mut all {
+        scenario.steps.as_array_mut().unwrap().truncate(1);
+    }
+    all
+}
+
 fn with_rights() -> Vec<Scenario> {
     let mut all = Vec::new();
     let asks = || OF_ALL.iter().filter(|ask| WITH_RIGHTS.contains(&ask.0));
@@ -536,18 +570,17 @@ fn confined() -> Vec<Scenario> {
             all.push(Scenario { around: *around, ..scenario });
         }
     }
-    for (name, action, with, path) in &OBJECTS[..2] {
+    for (name, action, with, path) in &OBJECTS[..3] {
         let scenario = Scenario::of(format!("ObjectQuota/{name}"), None, &[(name, action, with)]);
         all.push(Scenario { around: Around::ObjectQuota, watched: vec![(*path).to_owned()], ..scenario });
     }
     all
 }
 
-/// As many pods as the quota has room for, and two revisions: the last release was squeezed in
-/// with one pod less.
+/// As many pods as the quota has room for; and a rollout may miss none of them.
 fn full() -> Shape {
-    let mut full = shape("three");
-    full.name = "full";
-    full.finally = Some(json!({"spec": {"replicas": 4}}));
+    let mut full = shape("filled");
+    full.object["spec"]["strategy"] =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
     full
 }

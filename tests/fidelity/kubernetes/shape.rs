@@ -14,6 +14,8 @@ pub struct Shape {
     pub releases: Vec<Value>,
     /// The last rollout is not waited for: it is under way, or never ends.
     pub unsettled: bool,
+    /// Its newest pods say that they cannot have their image.
+    pub stuck: bool,
     /// A merge patch after all rollouts.
     pub finally: Option<Value>,
     /// Other objects: collection and object.
@@ -27,6 +29,7 @@ impl Shape {
             object: deployment("NAME", "shop/api:1", replicas),
             releases: Vec::new(),
             unsettled: false,
+            stuck: false,
             finally: None,
             beside: Vec::new(),
         }
@@ -96,11 +99,12 @@ pub fn shapes() -> Vec<Shape> {
         Shape::of("surging", 4)
             .with("/spec/strategy", json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "50%", "maxUnavailable": "50%"}}))
             .released("shop/api:2", "deploy 2"),
+        Shape { finally: Some(json!({"spec": {"replicas": 4}})), ..Shape::of("filled", 3).released("shop/api:2", "deploy 2") },
         Shape::of("forgetful", 1).with("/spec/revisionHistoryLimit", json!(0)).released("shop/api:2", "deploy 2"),
         Shape::of("asleep", 0).released("shop/api:2", "deploy 2"),
         Shape { finally: Some(json!({"spec": {"paused": true}})), ..Shape::of("paused", 2).released("shop/api:2", "deploy 2") },
         rolling.unsettled(),
-        Shape::of("broken", 2).released("shop/api:bad", "deploy bad").unsettled(),
+        Shape { stuck: true, ..Shape::of("broken", 2).released("shop/api:bad", "deploy bad").unsettled() },
         Shape {
             beside: vec![("/apis/autoscaling/v1/namespaces/NAMESPACE/horizontalpodautoscalers", hpa)],
             ..Shape::of("autoscaled", 2).released("shop/api:2", "deploy 2")

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use hyper::body::Bytes;
 use kube::{
     Client, Config as KubeConfig,
     config::{KubeConfigOptions, Kubeconfig},
@@ -102,6 +103,15 @@ impl<'w> Scene<'w> {
         Self { world, proxy, watched }
     }
 
+    /// A request by which someone else sets another number of replicas.
+    pub fn someone_else(&self, name: &str) -> http::Request<Bytes> {
+        let body = json!({"spec": {"replicas": 7}}).to_string();
+        http::Request::patch(self.world.deployment_path(name))
+            .header("content-type", "application/merge-patch+json")
+            .body(body.into())
+            .unwrap()
+    }
+
     /// The steps of a scenario with its own names in them.
     pub fn steps(&self, scenario: &Scenario, name: &str) -> Value {
         let steps: Value =
@@ -151,7 +161,6 @@ impl Stage for Scene<'_> {
         let mut image = image.clone();
         let path = object_path(&change.request, &self.proxy.address);
         let object = image.as_object_mut().unwrap().entry(path).or_insert(Value::Null);
-        let created = object.is_null();
         match change.request.content_type.as_deref() {
             // What the action itself worked out: its own request, carried out by another hand.
             Some("application/json-patch+json") if !is_of_any_object(change) => {
@@ -165,9 +174,6 @@ impl Stage for Scene<'_> {
             _ => json_patch::merge(object, &change.after),
         }
         *object = without_books(object.take());
-        if created && let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("uid");
-        }
         image
     }
 
@@ -192,7 +198,7 @@ fn without_books(mut object: Value) -> Value {
     let Some(fields) = object.as_object_mut() else { return object };
     fields.remove("status");
     let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else { return object };
-    for name in ["managedFields", "resourceVersion", "generation", "creationTimestamp", "selfLink"] {
+    for name in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"] {
         metadata.remove(name);
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
@@ -225,6 +231,14 @@ impl Shape {
             if !(self.unsettled && at + 1 == self.releases.len()) {
                 world.rolled_out(name).await;
             }
+        }
+        if self.stuck {
+            let pods = format!("/api/v1/namespaces/{}/pods?labelSelector=app%3D{name}", world.namespace);
+            world
+                .until("the pods to be stuck", async |world| {
+                    world.get(&pods).await.unwrap().to_string().contains("ImagePullBackOff")
+                })
+                .await;
         }
         if let Some(patch) = &self.finally {
             world.merge(&path, patch).await;
