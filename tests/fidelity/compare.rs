@@ -173,7 +173,7 @@ fn refused_right(message: &str) -> Option<(&str, &str)> {
 }
 
 /// Equal wherever the dry-run did not say that nobody knows.
-fn same_reading(said: &Value, happened: &Value) -> bool {
+pub fn same_reading(said: &Value, happened: &Value) -> bool {
     if unknown::reason(said).is_some() {
         return true;
     }

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "the report is for people, a skipped test says that it is")]
 
 mod bench;
+mod binary;
 mod compare;
 mod doubt;
 mod kubernetes;
@@ -77,6 +78,24 @@ async fn kubernetes_writes_in_doubt_are_made_once() {
             (one.writes.len(), one.asked.len()),
             (1, 1),
             "sent again over someone else's change: {one:#?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_binary_says_the_same() {
+    if fixture::kubeconfig(fixture::ADMIN).is_none() {
+        return;
+    }
+    for (name, [(dry, dry_writes), (live, live_writes)]) in kubernetes::play_with_the_binary().await {
+        assert_eq!((&dry["writes_sent"], dry_writes), (&0.into(), 0), "{name}: {dry:#}");
+        assert_eq!((&live["status"], live_writes), (&"succeeded".into(), 1), "{name}: {live:#}");
+        let [said, happened] = [&dry, &live].map(|document| document["steps"].as_array().unwrap());
+        assert_eq!(said[0]["grade"], "validated", "{name}");
+        assert_eq!(said[0]["change"], happened[0]["change"], "{name}");
+        assert!(
+            compare::same_reading(&said[1]["outputs"], &happened[1]["outputs"]),
+            "{name}: {said:#?} {happened:#?}"
         );
     }
 }

@@ -7,13 +7,16 @@ pub mod stage;
 use std::{cell::RefCell, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures::{FutureExt as _, StreamExt as _, future::join_all, stream};
+use runbook_core::Value;
 use tokio::sync::Semaphore;
 
 use self::{
     scenario::{Around, ROLES, Scenario},
-    stage::{Scene, furnish},
+    stage::{Scene, furnish, kubeconfig_for},
 };
 use crate::{
+    bench::Stage as _,
+    binary,
     doubt::{self, Settled},
     fixture::{World, in_namespace},
     play,
@@ -22,8 +25,8 @@ use crate::{
 };
 
 /// How many namespaces are played in at once, and how many scenarios in all of them.
-const NAMESPACES: usize = 12;
-const SCENARIOS: usize = 28;
+const NAMESPACES: usize = 14;
+const SCENARIOS: usize = 36;
 
 /// Plays every scenario, or those whose name contains `RUNBOOK_TEST_SCENARIO`.
 pub async fn play() -> Report {
@@ -88,6 +91,25 @@ async fn play_one(world: &World, scenario: &Scenario, name: String, report: &Ref
         Report { scenarios: 1, broken, ..Report::default() }
     });
     report.borrow_mut().take(played);
+}
+
+/// What the built binary says of a handful of scenarios, dry and live, with the writes that arrived.
+pub async fn play_with_the_binary() -> Vec<(String, [(Value, usize); 2])> {
+    let told = RefCell::new(Vec::new());
+    in_namespace(async |world: Arc<World>| {
+        let scenarios = scenario::for_the_binary();
+        let all = scenarios.iter().map(async |scenario| {
+            let scene = Scene::set(&world, scenario, &scenario.name).await;
+            let folder = tempfile::tempdir().unwrap();
+            let kubeconfig = kubeconfig_for(&scene.proxy().address);
+            binary::project(folder.path(), &kubeconfig, &scene.steps(scenario, &scenario.name));
+            let both = binary::both(folder.path(), &scene).await;
+            told.borrow_mut().push((scenario.name.clone(), both));
+        });
+        join_all(all).await;
+    })
+    .await;
+    told.into_inner()
 }
 
 /// The in-doubt suite: what came of every write with every mishap, and of those that someone else

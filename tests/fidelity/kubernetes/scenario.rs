@@ -390,7 +390,7 @@ const CONFINED: &[(Around, &str, &[Ask])] = &[
     ),
     (
         Around::PodQuota,
-        "full",
+        "filled-unyielding",
         &[
             ("restart-over", "rollout_restart", r#"{"deployment": "NAME"}"#),
             ("env-over", "set_env", r#"{"deployment": "NAME", "env": {"MODE": "slow"}}"#),
@@ -506,7 +506,7 @@ pub fn all() -> Vec<Scenario> {
         all.push(Scenario::of(format!("lost/{}", ask.0), None, &[*ask]));
     }
     for (name, asks) in SEQUENCES {
-        for shape in ["three", "annotated"] {
+        for shape in ["small", "annotated"] {
             all.push(Scenario::of(format!("{shape}/then/{name}"), Some(super::shape::shape(shape)), asks));
         }
     }
@@ -524,7 +524,7 @@ pub fn doubtful() -> Vec<(Scenario, bool)> {
     );
     let asks = OF_ALL.iter().filter(|ask| !matches!(ask.0, "undo-to-1" | "scale-to-zero")).chain([&appended]);
     let mut all: Vec<_> =
-        asks.map(|ask| (Scenario::of(ask.0.to_owned(), Some(shape("three")), &[*ask]), false)).collect();
+        asks.map(|ask| (Scenario::of(ask.0.to_owned(), Some(shape("small")), &[*ask]), false)).collect();
     let (name, action, with, path) = OBJECTS[0];
     let made = |undo| {
         let scenario = Scenario::of(name.to_owned(), None, &[(name, action, with)]);
@@ -532,13 +532,21 @@ pub fn doubtful() -> Vec<(Scenario, bool)> {
     };
     all.extend([made(false), made(true)]);
     for ask in [OF_ALL[0], OF_ALL[2], OF_ALL[5]] {
-        all.push((Scenario::of(ask.0.to_owned(), Some(shape("three")), &[ask]), true));
+        all.push((Scenario::of(ask.0.to_owned(), Some(shape("small")), &[ask]), true));
     }
     // Only the change is looked at.
     for (scenario, _) in &mut all {
         scenario.steps.as_array_mut().unwrap().truncate(1);
     }
     all
+}
+
+/// Those that the built binary shows too: none of them needs an approval.
+pub fn for_the_binary() -> Vec<Scenario> {
+    let asks = OF_ALL
+        .iter()
+        .filter(|ask| matches!(ask.0, "scale-up" | "undo" | "env" | "resources" | "apply-labels"));
+    asks.map(|ask| Scenario::of(ask.0.to_owned(), Some(shape("three")), &[*ask])).collect()
 }
 
 fn with_rights() -> Vec<Scenario> {
@@ -548,7 +556,7 @@ fn with_rights() -> Vec<Scenario> {
         let scenario = Scenario::of(format!("nobody/{}", ask.0), Some(shape("one")), &[*ask]);
         all.push(Scenario { hands: Hands::Nobody, ..scenario });
         for role in ROLES {
-            let scenario = Scenario::of(format!("{}/{}", role.name, ask.0), Some(shape("three")), &[*ask]);
+            let scenario = Scenario::of(format!("{}/{}", role.name, ask.0), Some(shape("small")), &[*ask]);
             all.push(Scenario { hands: Hands::Role(*role), around: Around::Roles, ..scenario });
         }
     }
@@ -565,8 +573,7 @@ fn confined() -> Vec<Scenario> {
     let mut all = Vec::new();
     for (around, name, asks) in CONFINED {
         for ask in *asks {
-            let shape = if *name == "full" { full() } else { shape(name) };
-            let scenario = Scenario::of(format!("{around:?}/{name}/{}", ask.0), Some(shape), &[*ask]);
+            let scenario = Scenario::of(format!("{around:?}/{name}/{}", ask.0), Some(shape(name)), &[*ask]);
             all.push(Scenario { around: *around, ..scenario });
         }
     }
@@ -575,12 +582,4 @@ fn confined() -> Vec<Scenario> {
         all.push(Scenario { around: Around::ObjectQuota, watched: vec![(*path).to_owned()], ..scenario });
     }
     all
-}
-
-/// As many pods as the quota has room for; and a rollout may miss none of them.
-fn full() -> Shape {
-    let mut full = shape("filled");
-    full.object["spec"]["strategy"] =
-        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
-    full
 }

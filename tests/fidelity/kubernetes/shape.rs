@@ -58,7 +58,7 @@ impl Shape {
 
 const POD: &str = "/spec/template/spec";
 
-/// All of them.
+/// Those of which everything is asked.
 pub fn shapes() -> Vec<Shape> {
     let sidecar =
         json!({"name": "sidecar", "image": "shop/proxy:1", "env": [{"name": "MODE", "value": "thin"}]});
@@ -99,7 +99,6 @@ pub fn shapes() -> Vec<Shape> {
         Shape::of("surging", 4)
             .with("/spec/strategy", json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "50%", "maxUnavailable": "50%"}}))
             .released("shop/api:2", "deploy 2"),
-        Shape { finally: Some(json!({"spec": {"replicas": 4}})), ..Shape::of("filled", 3).released("shop/api:2", "deploy 2") },
         Shape::of("forgetful", 1).with("/spec/revisionHistoryLimit", json!(0)).released("shop/api:2", "deploy 2"),
         Shape::of("asleep", 0).released("shop/api:2", "deploy 2"),
         Shape { finally: Some(json!({"spec": {"paused": true}})), ..Shape::of("paused", 2).released("shop/api:2", "deploy 2") },
@@ -112,6 +111,23 @@ pub fn shapes() -> Vec<Shape> {
     ]
 }
 
+/// Those of which only some things are asked.
+fn others() -> Vec<Shape> {
+    let four = Some(json!({"spec": {"replicas": 4}}));
+    let filled = Shape::of("filled", 3).with("/spec/progressDeadlineSeconds", json!(300));
+    let unyielding = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    vec![
+        Shape::of("small", 1).released("shop/api:2", "deploy 2"),
+        Shape { finally: four.clone(), ..filled.clone().released("shop/api:2", "deploy 2") },
+        // A rollout may not miss any of its pods.
+        Shape {
+            name: "filled-unyielding",
+            finally: four,
+            ..filled.with("/spec/strategy", unyielding).released("shop/api:2", "deploy 2")
+        },
+    ]
+}
+
 pub fn shape(name: &str) -> Shape {
-    shapes().into_iter().find(|shape| shape.name == name).unwrap()
+    shapes().into_iter().chain(others()).find(|shape| shape.name == name).unwrap()
 }
