@@ -8,7 +8,8 @@ use runbook_contract::{Access, Action, Mode, Registry};
 use runbook_core::{
     Timestamp, Value,
     change::Change,
-    event::{Actor, Answer, Created, Hands, Policy},
+    event::{Actor, Answer, Created, Hands},
+    policy::Policy,
     report::document,
     run::{About, Input, Question, Run},
     runbook::Runbook,
@@ -17,7 +18,7 @@ use runbook_engine::{Engine, NoSecrets, Setup, System, Until};
 use runbook_journal::Memory;
 use serde_json::json;
 
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Write};
 
 /// Where a scenario plays: one provider, its server behind a proxy, and what is looked at there.
 #[async_trait]
@@ -30,6 +31,12 @@ pub trait Stage: Sync {
     async fn image(&self) -> Value;
     /// The same as it would be after a change.
     fn foreseen(&self, image: &Value, change: &Change) -> Value;
+    /// How many of these writes changed anything.
+    fn effects(&self, writes: &[Write]) -> usize;
+    /// Outputs of reads that time alone moves, so that nobody foresees them.
+    fn clocks(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// What the environment limits, by action.
     fn limits(&self) -> BTreeMap<String, Value>;
 }
@@ -83,9 +90,12 @@ impl<'a> Bench<'a> {
             for (node, question) in run.questions() {
                 let step = node.path.clone();
                 let input = match question {
-                    Question::Approval(gated) => {
-                        Input::Approve { step, digest: gated.gate.digest.clone(), comment: None }
-                    }
+                    Question::Approval(gated) => Input::Approve {
+                        step,
+                        digest: gated.gate.digest.clone(),
+                        comment: None,
+                        break_glass: false,
+                    },
                     Question::Answer(asking) => {
                         assert!(matches!(asking.about, About::Doubt | About::Conflict), "{asking:?}");
                         asked.push(format!("{step}: {}", asking.prompt));
@@ -115,6 +125,7 @@ impl<'a> Bench<'a> {
             alert: Value::Null,
             bound_to: None,
             planned_at: Some(self.planned_at),
+            overriding: false,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use runbook_core::{Value, change::differences, event::EndStatus, run::Run};
 use serde::Serialize;
-use serde_json::{Value as Json, json};
 
 use crate::{
     bench::{Bench, Stage},
@@ -23,6 +22,8 @@ pub struct Settled {
     pub effects: usize,
     pub asked: Vec<String>,
     pub ended: String,
+    /// Nothing shows afterwards whether it was made, so a person has to say.
+    pub leaves_no_trace: bool,
     /// Where the target is not as the change says.
     pub differs: Vec<String>,
 }
@@ -36,7 +37,7 @@ pub async fn settle(name: &str, steps: &Value, undo: bool, stage: &dyn Stage, mi
         let sent = stage.proxy().writes().len();
         stage.proxy().let_happen(mishap, None);
         let (run, asked) = bench.take_back(&run).await;
-        let mut settled = settled(name, mishap, &stage_writes(stage, sent).await, &run, asked);
+        let mut settled = settled(name, mishap, stage, &stage_writes(stage, sent).await, &run, asked);
         differences("", &before, &stage.image().await, &mut settled.differs);
         expect_end(&mut settled, &run, EndStatus::Undone);
         return settled;
@@ -45,7 +46,7 @@ pub async fn settle(name: &str, steps: &Value, undo: bool, stage: &dyn Stage, mi
         bench.make(steps).await
     };
     let writes = stage_writes(stage, 0).await;
-    let mut settled = settled(name, mishap, &writes, &run, asked);
+    let mut settled = settled(name, mishap, stage, &writes, &run, asked);
     let changes = run.nodes().filter_map(|node| node.change.as_deref());
     let foreseen = changes.fold(before, |image, change| stage.foreseen(&image, change));
     differences("", &foreseen, &stage.image().await, &mut settled.differs);
@@ -64,12 +65,14 @@ pub async fn meddle(
     let bench = Bench::on(stage);
     stage.proxy().let_happen(mishap, Some(someone_else));
     let (run, asked) = bench.make(steps).await;
-    settled(name, mishap, &stage_writes(stage, 0).await, &run, asked)
+    settled(name, mishap, stage, &stage_writes(stage, 0).await, &run, asked)
 }
 
 /// All writes after so many, once the last has reached the server that ever will.
 async fn stage_writes(stage: &dyn Stage, after: usize) -> Vec<Write> {
     let late = |writes: &[Write]| writes.iter().any(|write| write.status.is_none() && write.is_under_way);
+    // One that waits for another to go before it waits in vain once the run has ended.
+    stage.proxy().let_go();
     for _ in 0..100 {
         let writes = stage.proxy().writes();
         if !late(&writes) {
@@ -80,14 +83,22 @@ async fn stage_writes(stage: &dyn Stage, after: usize) -> Vec<Write> {
     panic!("a write is still under way");
 }
 
-fn settled(name: &str, mishap: Mishap, writes: &[Write], run: &Run, asked: Vec<String>) -> Settled {
+fn settled(
+    name: &str,
+    mishap: Mishap,
+    stage: &dyn Stage,
+    writes: &[Write],
+    run: &Run,
+    asked: Vec<String>,
+) -> Settled {
     Settled {
         name: name.to_owned(),
         mishap: format!("{mishap:?}"),
         writes: writes.iter().map(|write| (write.request.clone(), write.status)).collect(),
-        effects: effects(writes),
+        effects: stage.effects(writes),
         asked,
         ended: run.status().to_owned(),
+        leaves_no_trace: false,
         differs: Vec::new(),
     }
 }
@@ -96,24 +107,4 @@ fn expect_end(settled: &mut Settled, run: &Run, status: EndStatus) {
     if run.ended.as_ref().is_none_or(|ended| ended.status != status) {
         settled.differs.push(format!("the run ended as {}: {:?}", run.status(), run.decisive_fault()));
     }
-}
-
-/// Writes that the server took, and that left the object otherwise than the one before.
-fn effects(writes: &[Write]) -> usize {
-    let mut last = Json::Null;
-    let mut effects = 0;
-    for write in writes.iter().filter(|write| write.took_effect()) {
-        let mut now = json!({"spec": write.answer["spec"], "data": write.answer["data"]});
-        now["labels"] = write.answer["metadata"]["labels"].clone();
-        now["annotations"] = write.answer["metadata"]["annotations"].clone();
-        if now["annotations"].is_object() {
-            // A controller's book, written some time after the change.
-            now["annotations"]["deployment.kubernetes.io/revision"] = Json::Null;
-        }
-        if now != last {
-            effects += 1;
-        }
-        last = now;
-    }
-    effects
 }

@@ -7,7 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::{Method, Request, Response};
+use async_trait::async_trait;
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Bytes, Incoming},
@@ -15,10 +16,20 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use kube::{Client, client::Body};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+/// The server behind a proxy.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Its answer; nothing where there is none.
+    async fn send(&self, request: Request<Bytes>) -> Option<Response<Bytes>>;
+    /// What a request does, in the words of the server's protocol.
+    fn operation(&self, request: &Request<Bytes>) -> String;
+    /// Whether it would change anything.
+    fn would_change(&self, request: &Request<Bytes>) -> bool;
+}
 
 /// What happens to the next request that would change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +75,7 @@ pub struct Proxy {
 }
 
 struct Seen {
-    upstream: Client,
+    upstream: Box<dyn Upstream>,
     by_method: Mutex<BTreeMap<String, u64>>,
     writes: Mutex<Vec<Write>>,
     next: Mutex<Option<(Mishap, Option<Request<Bytes>>)>>,
@@ -73,8 +84,7 @@ struct Seen {
 }
 
 impl Proxy {
-    /// Forwards with the credentials of `upstream`; whoever connects here needs none.
-    pub async fn to(upstream: Client) -> Self {
+    pub async fn to(upstream: Box<dyn Upstream>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Seen {
@@ -91,6 +101,11 @@ impl Proxy {
     /// Once, to the next write. Before the connection breaks, someone else may get a request in.
     pub fn let_happen(&self, mishap: Mishap, someone_else: Option<Request<Bytes>>) {
         *locked(&self.seen.next) = Some((mishap, someone_else));
+    }
+
+    /// A write that is to come after another comes now.
+    pub fn let_go(&self) {
+        self.seen.answered.notify_waiters();
     }
 
     /// Every request that would have changed something, in the order in which they arrived.
@@ -137,12 +152,12 @@ async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Answer, B
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Broken)?.to_bytes();
     let request = Request::from_parts(head, body);
     *locked(&seen.by_method).entry(request.method().to_string()).or_default() += 1;
-    if !would_change(&request) {
+    if !seen.upstream.would_change(&request) {
         return forward(&seen, request).await.map(plain).ok_or(Broken);
     }
     let at = {
         let mut writes = locked(&seen.writes);
-        let request = format!("{} {}", request.method(), request.uri());
+        let request = seen.upstream.operation(&request);
         writes.push(Write { request, status: None, is_under_way: true, answer: serde_json::Value::Null });
         writes.len() - 1
     };
@@ -176,17 +191,6 @@ async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Answer, B
     }
 }
 
-/// Whatever is not a read, a question about one's own rights, or promised not to be persisted. A
-/// DELETE with a body is dry by that body alone, so it always counts.
-fn would_change(request: &Request<Bytes>) -> bool {
-    let uri = request.uri();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let asks = uri.path().ends_with("/selfsubjectaccessreviews");
-    let dry = uri.query().unwrap_or_default().split('&').any(|pair| pair == "dryRun=All");
-    let by_body = request.method() == Method::DELETE && !request.body().is_empty();
-    !(reads || asks || (dry && !by_body))
-}
-
 async fn forward_write(seen: Arc<Seen>, request: Request<Bytes>, at: usize) -> Option<Response<Bytes>> {
     let answer = forward(&seen, request).await;
     if let Some(write) = locked(&seen.writes).get_mut(at) {
@@ -199,17 +203,24 @@ async fn forward_write(seen: Arc<Seen>, request: Request<Bytes>, at: usize) -> O
     answer
 }
 
-async fn forward(seen: &Seen, request: Request<Bytes>) -> Option<Response<Bytes>> {
-    let (mut head, body) = request.into_parts();
+async fn forward(seen: &Seen, mut request: Request<Bytes>) -> Option<Response<Bytes>> {
     // The body is sent whole, over another connection.
     for hop in ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"] {
-        head.headers.remove(hop);
+        request.headers_mut().remove(hop);
     }
-    let request = Request::from_parts(head, Body::from(body.to_vec()));
-    let (mut head, body) = seen.upstream.send(request).await.ok()?.into_parts();
+    let mut answer = seen.upstream.send(request).await?;
     for hop in ["content-length", "transfer-encoding", "connection"] {
-        head.headers.remove(hop);
+        answer.headers_mut().remove(hop);
     }
+    Some(answer)
+}
+
+/// An answer's body, as far as it is kept.
+pub async fn whole<B>(answer: Response<B>) -> Option<Response<Bytes>>
+where
+    B: hyper::body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let (head, body) = answer.into_parts();
     Some(Response::from_parts(head, Limited::new(body, LARGEST_BODY).collect().await.ok()?.to_bytes()))
 }
 

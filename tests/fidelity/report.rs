@@ -1,6 +1,7 @@
 //! The report: how often each grade was right, and every disagreement whole.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -50,6 +51,14 @@ impl Count {
 }
 
 impl Report {
+    /// Of a scenario that could not be played.
+    pub fn broken(name: &str, panic: Box<dyn Any + Send>) -> Self {
+        let why = panic.downcast_ref::<String>().cloned();
+        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+        let broken = BTreeMap::from([(name.to_owned(), why.unwrap_or_default())]);
+        Self { scenarios: 1, broken, ..Self::default() }
+    }
+
     pub fn take(&mut self, other: Self) {
         self.scenarios += other.scenarios;
         self.claims.extend(other.claims);
@@ -114,9 +123,10 @@ impl Report {
     }
 
     /// Writes the report for people and for programs; where.
-    pub fn keep(&self, folder: &Path) -> PathBuf {
-        std::fs::write(folder.join("fidelity.json"), serde_json::to_vec_pretty(self).unwrap()).unwrap();
-        let path = folder.join("fidelity.txt");
+    pub fn keep(&self, folder: &Path, name: &str) -> PathBuf {
+        let json = folder.join(format!("fidelity-{name}.json"));
+        std::fs::write(json, serde_json::to_vec_pretty(self).unwrap()).unwrap();
+        let path = folder.join(format!("fidelity-{name}.txt"));
         std::fs::write(&path, self.text()).unwrap();
         path
     }

@@ -84,13 +84,7 @@ async fn play_one(world: &World, scenario: &Scenario, name: String, report: &Ref
         play::play(&scenario.name, &scene.steps(scenario, &name), &scene).await
     };
     let played = AssertUnwindSafe(playing).catch_unwind().await;
-    let played = played.unwrap_or_else(|panic| {
-        let why = panic.downcast_ref::<String>().cloned();
-        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
-        let broken = [(scenario.name.clone(), why.unwrap_or_default())].into();
-        Report { scenarios: 1, broken, ..Report::default() }
-    });
-    report.borrow_mut().take(played);
+    report.borrow_mut().take(played.unwrap_or_else(|panic| Report::broken(&scenario.name, panic)));
 }
 
 /// What the built binary says of a handful of scenarios, dry and live, with the writes that arrived.

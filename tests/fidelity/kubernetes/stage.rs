@@ -4,16 +4,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use http::{Method, Request, Response};
 use hyper::body::Bytes;
 use kube::{
     Client, Config as KubeConfig,
+    client::Body,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use runbook_contract::{Access, Action};
-use runbook_core::{
-    Value,
-    change::{Change, Request},
-};
+use runbook_core::{Value, change::Change};
 use serde_json::{Map, json};
 
 use super::{
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     bench::Stage,
     fixture::{ADMIN, NOBODY, World, kubeconfig},
-    proxy::Proxy,
+    proxy::{Proxy, Upstream, Write, whole},
 };
 
 /// One scenario on its stage.
@@ -34,8 +33,34 @@ pub struct Scene<'w> {
     watched: Vec<String>,
 }
 
-/// A connection with the rights of one kind of user, past the proxy.
-pub async fn upstream(hands: Hands, namespace: &str) -> Client {
+/// A real API server, reached with the credentials of one kind of user; whoever connects to the
+/// proxy needs none.
+struct ApiServer(Client);
+
+#[async_trait]
+impl Upstream for ApiServer {
+    async fn send(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+        let answer = self.0.send(request.map(|body| Body::from(body.to_vec()))).await.ok()?;
+        whole(answer).await
+    }
+
+    fn operation(&self, request: &Request<Bytes>) -> String {
+        format!("{} {}", request.method(), request.uri())
+    }
+
+    /// Whatever is not a read, a question about one's own rights, or promised not to be persisted.
+    /// A DELETE with a body is dry by that body alone, so it always counts.
+    fn would_change(&self, request: &Request<Bytes>) -> bool {
+        let uri = request.uri();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let asks = uri.path().ends_with("/selfsubjectaccessreviews");
+        let dry = uri.query().unwrap_or_default().split('&').any(|pair| pair == "dryRun=All");
+        let by_body = request.method() == Method::DELETE && !request.body().is_empty();
+        !(reads || asks || (dry && !by_body))
+    }
+}
+
+async fn upstream(hands: Hands, namespace: &str) -> Client {
     let path = kubeconfig(if hands == Hands::Nobody { NOBODY } else { ADMIN }).unwrap();
     let mut settings = Kubeconfig::read_from(path).unwrap();
     if let Hands::Role(role) = hands {
@@ -97,16 +122,16 @@ impl<'w> Scene<'w> {
             // What is used is counted some time after the pods are there.
             world.until("the quota to be counted", async |world| is_counted(world).await).await;
         }
-        let proxy = Proxy::to(upstream(scenario.hands, &world.namespace).await).await;
+        let proxy = Proxy::to(Box::new(ApiServer(upstream(scenario.hands, &world.namespace).await))).await;
         let mut watched = vec![world.deployment_path(name)];
         watched.extend(scenario.watched.iter().map(|path| filled(path, &world.namespace, name)));
         Self { world, proxy, watched }
     }
 
     /// A request by which someone else sets another number of replicas.
-    pub fn someone_else(&self, name: &str) -> http::Request<Bytes> {
+    pub fn someone_else(&self, name: &str) -> Request<Bytes> {
         let body = json!({"spec": {"replicas": 7}}).to_string();
-        http::Request::patch(self.world.deployment_path(name))
+        Request::patch(self.world.deployment_path(name))
             .header("content-type", "application/merge-patch+json")
             .body(body.into())
             .unwrap()
@@ -177,6 +202,26 @@ impl Stage for Scene<'_> {
         image
     }
 
+    /// Writes that the server took, and that left the object otherwise than the one before.
+    fn effects(&self, writes: &[Write]) -> usize {
+        let mut last = Value::Null;
+        let mut effects = 0;
+        for write in writes.iter().filter(|write| write.took_effect()) {
+            let mut now = json!({"spec": write.answer["spec"], "data": write.answer["data"]});
+            now["labels"] = write.answer["metadata"]["labels"].clone();
+            now["annotations"] = write.answer["metadata"]["annotations"].clone();
+            if now["annotations"].is_object() {
+                // A controller's book, written some time after the change.
+                now["annotations"]["deployment.kubernetes.io/revision"] = Value::Null;
+            }
+            if now != last {
+                effects += 1;
+            }
+            last = now;
+        }
+        effects
+    }
+
     fn limits(&self) -> BTreeMap<String, Value> {
         BTreeMap::from([("kubernetes.scale".to_owned(), json!({"max_replicas": 20}))])
     }
@@ -187,7 +232,7 @@ fn is_of_any_object(change: &Change) -> bool {
 }
 
 /// The path of the object that a request is about.
-fn object_path(request: &Request, address: &str) -> String {
+fn object_path(request: &runbook_core::change::Request, address: &str) -> String {
     let path = request.url.strip_prefix(address).unwrap();
     let path = path.split('?').next().unwrap();
     path.strip_suffix("/scale").unwrap_or(path).to_owned()
