@@ -17,6 +17,9 @@ pub struct Fault {
     /// How long the server asked to wait before the next try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// The server itself said so, asked without changing anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_server: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +56,7 @@ impl FaultKind {
 
 impl Fault {
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, retry_after: None }
+        Self { kind, message: message.into(), hint: None, retry_after: None, by_server: false }
     }
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(FaultKind::Refused, message)
@@ -82,6 +85,11 @@ impl Fault {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+    #[must_use]
+    pub fn by_server(mut self) -> Self {
+        self.by_server = true;
         self
     }
     #[must_use]

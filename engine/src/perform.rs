@@ -210,7 +210,7 @@ impl Call<'_> {
         if !denied.is_empty() {
             let hint = found.iter().find_map(|obstacle| obstacle.hint.clone());
             let fault = Fault { hint, ..Fault::forbidden(denied.join("; ")) };
-            return Err(mask.fault(fault));
+            return Err(mask.fault(fault.by_server()));
         }
         let doom = found.iter().find(|obstacle| obstacle.blocking);
         let doomed = doom.map(|obstacle| {
@@ -268,7 +268,7 @@ impl Call<'_> {
             Ok(validation) => validation,
             // On top of a predicted change the server cannot judge; its refusal proves nothing.
             Err(_) if touched => Validation::of(Grade::Predicted, Vec::new()),
-            Err(fault) => return Err(mask.fault(fault)),
+            Err(fault) => return Err(mask.fault(fault.by_server())),
         };
         warnings.extend(mask.lines(validation.warnings));
         warnings.dedup();

@@ -64,7 +64,11 @@ impl Draft {
             self.foresee(path, Verdict::MayRun, Grade::Unknown, format!("could not be looked at: {fault}"))?;
             return self.end(path, End { fault: Some(fault), ..End::of(StepStatus::Succeeded) });
         }
-        let grade = if fault.kind == FaultKind::Denied { Grade::Predicted } else { Grade::Validated };
+        let grade = match fault.kind {
+            _ if fault.by_server => Grade::Validated,
+            FaultKind::NotFound | FaultKind::Forbidden => Grade::Observed,
+            _ => Grade::Predicted,
+        };
         self.foresee(path, self.run.reach(path), grade, format!("would fail: {fault}"))?;
         self.fail(path, fault)
     }
