@@ -71,6 +71,11 @@ pub async fn settle(which: Emulator, endpoint: &str) -> Vec<Settled> {
         .flat_map(|mishap| scenario::doubtful(which).into_iter().map(move |scenario| (mishap, scenario)));
     let mut set = Vec::new();
     for (mishap, scenario) in cases {
+        // It takes a failover to the instance that writes already, which AWS refuses.
+        let unlike_aws = which == Emulator::Moto && scenario.name.contains("failover");
+        if unlike_aws && mishap == Mishap::RequestLate {
+            continue;
+        }
         set.push((mishap, Scene::set(endpoint, &scenario).await, scenario));
     }
     let all = set.iter().map(async |(mishap, scene, scenario)| {

@@ -9,7 +9,7 @@ use super::Emulator;
 pub struct Scenario {
     pub name: String,
     pub ground: Ground,
-    /// The steps of the runbook. `NAME` stands for the target's own, `ZONE` for its id.
+    /// The steps of the runbook. `SELF` stands for the target's own, `ZONE` for its id.
     pub steps: Value,
 }
 
@@ -29,72 +29,72 @@ pub enum Ground {
 type Ask = (&'static str, &'static str, &'static str);
 
 const OF_CLUSTERS: &[Ask] = &[
-    ("failover", "rds_failover_cluster", r#"{"cluster": "NAME"}"#),
-    ("failover-to-2", "rds_failover_cluster", r#"{"cluster": "NAME", "target": "NAME-2"}"#),
-    ("failover-to-writer", "rds_failover_cluster", r#"{"cluster": "NAME", "target": "NAME-1"}"#),
-    ("failover-to-nobody", "rds_failover_cluster", r#"{"cluster": "NAME", "target": "other-1"}"#),
-    ("failover-elsewhere", "rds_failover_cluster", r#"{"cluster": "no-NAME"}"#),
-    ("snapshot", "rds_snapshot", r#"{"cluster": "NAME", "snapshot": "NAME-before"}"#),
-    ("snapshot-senseless", "rds_snapshot", r#"{"cluster": "NAME", "snapshot": "NAME--before"}"#),
+    ("failover", "rds_failover_cluster", r#"{"cluster": "SELF"}"#),
+    ("failover-to-2", "rds_failover_cluster", r#"{"cluster": "SELF", "target": "SELF-2"}"#),
+    ("failover-to-writer", "rds_failover_cluster", r#"{"cluster": "SELF", "target": "SELF-1"}"#),
+    ("failover-to-nobody", "rds_failover_cluster", r#"{"cluster": "SELF", "target": "other-1"}"#),
+    ("failover-elsewhere", "rds_failover_cluster", r#"{"cluster": "no-SELF"}"#),
+    ("snapshot", "rds_snapshot", r#"{"cluster": "SELF", "snapshot": "SELF-before"}"#),
+    ("snapshot-senseless", "rds_snapshot", r#"{"cluster": "SELF", "snapshot": "SELF--before"}"#),
 ];
 
 const OF_INSTANCES: &[Ask] = &[
-    ("reboot", "rds_reboot", r#"{"instance": "NAME"}"#),
-    ("reboot-over", "rds_reboot", r#"{"instance": "NAME", "failover": true}"#),
-    ("reboot-elsewhere", "rds_reboot", r#"{"instance": "no-NAME"}"#),
-    ("snapshot", "rds_snapshot", r#"{"instance": "NAME", "snapshot": "NAME-before"}"#),
-    ("snapshot-of-what", "rds_snapshot", r#"{"snapshot": "NAME-before"}"#),
-    ("snapshot-as-cluster", "rds_snapshot", r#"{"cluster": "NAME", "snapshot": "NAME-before"}"#),
-    ("failover", "rds_failover_cluster", r#"{"cluster": "NAME"}"#),
+    ("reboot", "rds_reboot", r#"{"instance": "SELF"}"#),
+    ("reboot-over", "rds_reboot", r#"{"instance": "SELF", "failover": true}"#),
+    ("reboot-elsewhere", "rds_reboot", r#"{"instance": "no-SELF"}"#),
+    ("snapshot", "rds_snapshot", r#"{"instance": "SELF", "snapshot": "SELF-before"}"#),
+    ("snapshot-of-what", "rds_snapshot", r#"{"snapshot": "SELF-before"}"#),
+    ("snapshot-as-cluster", "rds_snapshot", r#"{"cluster": "SELF", "snapshot": "SELF-before"}"#),
+    ("failover", "rds_failover_cluster", r#"{"cluster": "SELF"}"#),
 ];
 
 /// Batches of changes to the records of a zone.
 const OF_ZONES: &[(&str, &str)] = &[
     (
         "upsert",
-        r#"[{"action": "UPSERT", "name": "api.NAME", "type": "A", "ttl": 30, "values": ["192.0.2.9"]}]"#,
+        r#"[{"action": "UPSERT", "name": "api.SELF", "type": "A", "ttl": 30, "values": ["192.0.2.9"]}]"#,
     ),
     (
         "upsert-ttl",
-        r#"[{"action": "UPSERT", "name": "api.NAME", "type": "A", "ttl": 5, "values": ["192.0.2.1"]}]"#,
+        r#"[{"action": "UPSERT", "name": "api.SELF", "type": "A", "ttl": 5, "values": ["192.0.2.1"]}]"#,
     ),
     (
         "upsert-same",
-        r#"[{"action": "UPSERT", "name": "API.NAME.", "type": "A", "ttl": 60, "values": ["192.0.2.1"]}]"#,
+        r#"[{"action": "UPSERT", "name": "API.SELF.", "type": "A", "ttl": 60, "values": ["192.0.2.1"]}]"#,
     ),
     (
         "upsert-new",
-        r#"[{"action": "UPSERT", "name": "dr.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.8", "192.0.2.7"]}]"#,
+        r#"[{"action": "UPSERT", "name": "dr.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.8", "192.0.2.7"]}]"#,
     ),
     (
         "create",
-        r#"[{"action": "CREATE", "name": "dr.NAME", "type": "CNAME", "ttl": 60, "values": ["api.NAME"]}]"#,
+        r#"[{"action": "CREATE", "name": "dr.SELF", "type": "CNAME", "ttl": 60, "values": ["api.SELF"]}]"#,
     ),
     (
         "create-again",
-        r#"[{"action": "CREATE", "name": "api.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.2"]}]"#,
+        r#"[{"action": "CREATE", "name": "api.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.2"]}]"#,
     ),
-    ("delete", r#"[{"action": "DELETE", "name": "api.NAME", "type": "A"}]"#),
-    ("delete-missing", r#"[{"action": "DELETE", "name": "gone.NAME", "type": "A"}]"#),
+    ("delete", r#"[{"action": "DELETE", "name": "api.SELF", "type": "A"}]"#),
+    ("delete-missing", r#"[{"action": "DELETE", "name": "gone.SELF", "type": "A"}]"#),
     (
         "delete-other",
-        r#"[{"action": "DELETE", "name": "api.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.77"]}]"#,
+        r#"[{"action": "DELETE", "name": "api.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.77"]}]"#,
     ),
     (
         "batch",
-        r#"[{"action": "UPSERT", "name": "api.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.9"]}, {"action": "CREATE", "name": "new.NAME", "type": "TXT", "ttl": 60, "values": ["\"v=spf1 -all\""]}]"#,
+        r#"[{"action": "UPSERT", "name": "api.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.9"]}, {"action": "CREATE", "name": "new.SELF", "type": "TXT", "ttl": 60, "values": ["\"v=spf1 -all\""]}]"#,
     ),
     (
         "alias",
-        r#"[{"action": "UPSERT", "name": "lb.NAME", "type": "A", "alias": {"zone_id": "Z32O12XQLNTSW2", "name": "lb.test", "evaluate_target_health": true}}]"#,
+        r#"[{"action": "UPSERT", "name": "lb.SELF", "type": "A", "alias": {"zone_id": "Z32O12XQLNTSW2", "name": "lb.test", "evaluate_target_health": true}}]"#,
     ),
     (
         "weights",
-        r#"[{"action": "UPSERT", "name": "us.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.1"], "routing": {"set_identifier": "east", "weight": 100}}, {"action": "UPSERT", "name": "us.NAME", "type": "A", "ttl": 60, "values": ["192.0.2.2"], "routing": {"set_identifier": "west", "weight": 0}}]"#,
+        r#"[{"action": "UPSERT", "name": "us.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.1"], "routing": {"set_identifier": "east", "weight": 100}}, {"action": "UPSERT", "name": "us.SELF", "type": "A", "ttl": 60, "values": ["192.0.2.2"], "routing": {"set_identifier": "west", "weight": 0}}]"#,
     ),
     (
         "cname-beside",
-        r#"[{"action": "CREATE", "name": "api.NAME", "type": "CNAME", "ttl": 60, "values": ["dr.test"]}]"#,
+        r#"[{"action": "CREATE", "name": "api.SELF", "type": "CNAME", "ttl": 60, "values": ["dr.test"]}]"#,
     ),
     (
         "outside",
@@ -102,9 +102,9 @@ const OF_ZONES: &[(&str, &str)] = &[
     ),
     (
         "apex-cname",
-        r#"[{"action": "CREATE", "name": "NAME", "type": "CNAME", "ttl": 60, "values": ["dr.test"]}]"#,
+        r#"[{"action": "CREATE", "name": "SELF", "type": "CNAME", "ttl": 60, "values": ["dr.test"]}]"#,
     ),
-    ("mail", r#"[{"action": "CREATE", "name": "NAME", "type": "MX", "ttl": 300, "values": ["10 mx.test"]}]"#),
+    ("mail", r#"[{"action": "CREATE", "name": "SELF", "type": "MX", "ttl": 300, "values": ["10 mx.test"]}]"#),
     ("nothing", "[]"),
 ];
 
@@ -164,7 +164,7 @@ fn of(name: String, ground: Ground, (_, action, with): &Ask, look: Value) -> Sce
 fn of_zone(name: &str, changes: &str) -> Scenario {
     let changes: Value = serde_json::from_str(changes).unwrap();
     let with = json!({"zone": "ZONE", "changes": changes});
-    let look = json!({"id": "look", "check": "aws.route53_records", "with": {"zone": "NAME"}});
+    let look = json!({"id": "look", "check": "aws.route53_records", "with": {"zone": "SELF"}});
     Scenario {
         name: format!("zone/{name}"),
         ground: Ground::Zone,
@@ -177,9 +177,9 @@ fn step(action: &str, with: Value) -> Value {
 }
 
 fn look_at_cluster() -> Value {
-    json!({"id": "look", "check": "aws.rds_cluster", "with": {"cluster": "NAME"}})
+    json!({"id": "look", "check": "aws.rds_cluster", "with": {"cluster": "SELF"}})
 }
 
 fn look_at_instance() -> Value {
-    json!({"id": "look", "check": "aws.rds_instance", "with": {"instance": "NAME"}})
+    json!({"id": "look", "check": "aws.rds_instance", "with": {"instance": "SELF"}})
 }

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     pub fn steps(&self, scenario: &Scenario) -> Value {
-        let text = scenario.steps.to_string().replace("NAME", &self.name).replace("ZONE", &self.id);
+        let text = scenario.steps.to_string().replace("SELF", &self.name).replace("ZONE", &self.id);
         serde_json::from_str(&text).unwrap()
     }
 
