@@ -1,5 +1,6 @@
 //! A simulated environment that speaks the real protocols on loopback: the Kubernetes API,
-//! Prometheus' query API, feature flags, health pages and chat, driven by one small model.
+//! Prometheus' query API, a little of AWS, feature flags, health pages and chat, driven by one small
+//! model.
 //!
 //! It must never be taken for the real thing: every response carries `X-Simulated: true`, the
 //! version ends in `+simulated`, and everything that it names says so.
@@ -17,6 +18,7 @@
 //! # }
 //! ```
 
+mod aws;
 mod cluster;
 mod environment;
 mod error;
@@ -166,6 +168,23 @@ impl World {
     #[must_use]
     pub fn slack_url(&self) -> String {
         format!("{}/slack/api", self.base_url())
+    }
+
+    /// Where RDS, Route 53, CloudWatch, STS and IAM answer, as one endpoint for all.
+    #[must_use]
+    pub fn aws_url(&self) -> String {
+        format!("{}/aws", self.base_url())
+    }
+
+    #[must_use]
+    pub fn aws_region(&self) -> &str {
+        &self.environment.scenario.aws.region
+    }
+
+    /// The pair of access keys that is known here, and nowhere else.
+    #[must_use]
+    pub fn aws_keys(&self) -> (&str, &str) {
+        (aws::ACCESS_KEY_ID, aws::SECRET_ACCESS_KEY)
     }
 
     #[must_use]

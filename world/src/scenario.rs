@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::aws::declared::Aws;
 use crate::error::WorldError;
 use crate::quantity;
 use crate::time::Seconds;
@@ -12,7 +13,7 @@ use crate::time::Seconds;
 /// What every scenario builds on: nodes, workloads, services, policies.
 const BASE: &str = include_str!("../scenarios/base.yaml");
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 21] = [
     ("high-latency", include_str!("../scenarios/high-latency.yaml")),
     ("high-latency-load", include_str!("../scenarios/high-latency-load.yaml")),
     ("high-error-rate", include_str!("../scenarios/high-error-rate.yaml")),
@@ -26,6 +27,14 @@ const FILES: [(&str, &str); 13] = [
     ("service-health-check-degraded", include_str!("../scenarios/service-health-check-degraded.yaml")),
     ("after-rollback", include_str!("../scenarios/after-rollback.yaml")),
     ("after-rollback-relapse", include_str!("../scenarios/after-rollback-relapse.yaml")),
+    ("database-unavailable", include_str!("../scenarios/database-unavailable.yaml")),
+    ("database-unavailable-stale", include_str!("../scenarios/database-unavailable-stale.yaml")),
+    ("region-failover", include_str!("../scenarios/region-failover.yaml")),
+    ("region-failover-small", include_str!("../scenarios/region-failover-small.yaml")),
+    ("third-party-down", include_str!("../scenarios/third-party-down.yaml")),
+    ("third-party-down-both", include_str!("../scenarios/third-party-down-both.yaml")),
+    ("traffic-drop", include_str!("../scenarios/traffic-drop.yaml")),
+    ("traffic-drop-deploy", include_str!("../scenarios/traffic-drop-deploy.yaml")),
 ];
 
 /// The names of the scenarios, without reading them.
@@ -72,6 +81,11 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub objects: Vec<Value>,
     #[serde(default)]
+    pub aws: Aws,
+    /// What others run and this world only talks about.
+    #[serde(default)]
+    pub outside: Vec<Outside>,
+    #[serde(default)]
     pub causes: Vec<Cause>,
     /// What the user of the main token may not do.
     #[serde(default)]
@@ -89,6 +103,16 @@ pub(crate) struct Node {
     pub memory: String,
     #[serde(deserialize_with = "seconds")]
     pub age: Seconds,
+}
+
+/// A service that others run: it has a health page, and nothing here cures it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outside {
+    pub name: String,
+    /// Why it is unavailable; absent where it is well.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A deployment with its history, what it needs and what it serves.
@@ -208,6 +232,15 @@ pub(crate) enum Cure {
     Object {
         kind: String,
         name: String,
+    },
+    /// Another member of this cluster of databases writes than in the beginning.
+    Failover(String),
+    /// This database instance was rebooted.
+    Reboot(String),
+    /// The name of DNS answers this value.
+    Record {
+        name: String,
+        value: String,
     },
 }
 
@@ -353,6 +386,7 @@ fn check(scenario: &Scenario) -> Result<(), String> {
             return Err(format!("revision {} of `{}` has no image", lost.revision, workload.name));
         }
     }
+    scenario.aws.check()?;
     for cause in &scenario.causes {
         let Some(workload) = scenario.workloads.iter().find(|w| w.name == cause.workload) else {
             return Err(format!("cause `{}` names no workload: `{}`", cause.id, cause.workload));
@@ -367,6 +401,9 @@ fn check(scenario: &Scenario) -> Result<(), String> {
                 }
                 Cure::Memory(size) if quantity::parse(size).is_none() => {
                     return Err(format!("cause `{}` names no size: `{size}`", cause.id));
+                }
+                Cure::Failover(cluster) if scenario.aws.cluster(cluster).is_none() => {
+                    return Err(format!("cause `{}` names no cluster: `{cluster}`", cause.id));
                 }
                 _ => {}
             }

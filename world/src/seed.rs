@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::aws::estate::Estate;
 use crate::cluster::{NOTICE, pods, refresh_cures, replica_sets, rollout};
 use crate::kubernetes::patch::ownership::{self, Manager, Paths};
 use crate::kubernetes::{resources, typed};
@@ -49,6 +50,7 @@ fn seed(scenario: &Scenario, born: Timestamp, timeline: Timeline) -> State {
         history: BTreeMap::new(),
         happenings: Vec::new(),
         messages: Vec::new(),
+        aws: Estate::of(&scenario.aws),
     };
     for namespace in NAMESPACES {
         let labels = json!({ "kubernetes.io/metadata.name": namespace, "simulated": "true" });

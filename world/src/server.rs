@@ -22,7 +22,7 @@ use crate::kubernetes::exec::{self, Output};
 use crate::kubernetes::failure::Failure;
 use crate::kubernetes::watch::Watch;
 use crate::kubernetes::{self, Outcome, Target};
-use crate::{flags, prometheus, services, slack};
+use crate::{aws, flags, prometheus, services, slack};
 
 /// The bound on every body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -84,6 +84,7 @@ fn respond(environment: &Environment, request: &Request) -> Outcome {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     Outcome::Answer(match segments[..] {
         [] => index(environment),
+        ["aws", ref rest @ ..] => aws::respond(environment, request, rest),
         ["prometheus", ref rest @ ..] => prometheus::respond(environment, request, rest),
         ["flags", ref rest @ ..] => flags::respond(environment, request, rest),
         ["services", ref rest @ ..] => services::respond(environment, request, rest),
@@ -98,7 +99,7 @@ fn index(environment: &Environment) -> Answer {
         200,
         &json!({
             "simulated": true, "scenario": info.name, "title": info.title, "summary": info.summary,
-            "paths": ["/version", "/prometheus/api/v1/query", "/flags/api/flags", "/services", "/slack/messages"],
+            "paths": ["/version", "/prometheus/api/v1/query", "/flags/api/flags", "/services", "/slack/messages", "/aws"],
         }),
     )
 }

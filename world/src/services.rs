@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::exchange::{Answer, Request};
 use crate::kubernetes::views::View;
 use crate::model::latency;
-use crate::scenario::Workload;
+use crate::scenario::{Outside, Workload};
 use crate::state::Segment;
 
 /// From here on a service is not merely worse, it is down.
@@ -30,6 +30,7 @@ pub(crate) fn respond(environment: &Environment, request: &Request, path: &[&str
                 let names: Vec<&str> = view.model.scenario.workloads.iter().filter(|w| w.traffic.is_some()).map(|w| w.name.as_str()).collect();
                 Answer::json(200, &json!({ "simulated": true, "services": names }))
             }
+            [name, "health"] if outside(view, name).is_some() => foreign(outside(view, name)),
             [name, rest @ ..] => match known(name) {
                 Some(workload) if matches!(rest, [] | ["health" | "healthz" | "ready"]) => {
                     if request.method == Method::GET || request.method == Method::HEAD {
@@ -44,6 +45,20 @@ pub(crate) fn respond(environment: &Environment, request: &Request, path: &[&str
         }
     });
     answer.unwrap_or_else(|error| Answer::json(500, &json!({ "error": error.to_string() })))
+}
+
+fn outside<'a>(view: &View<'a>, name: &str) -> Option<&'a Outside> {
+    view.model.scenario.outside.iter().find(|outside| outside.name == name)
+}
+
+/// The health page of somebody else.
+fn foreign(of: Option<&Outside>) -> Answer {
+    match of.and_then(|of| of.trouble.as_ref()) {
+        Some(trouble) => {
+            Answer::json(503, &json!({ "status": "unavailable", "simulated": true, "reasons": [trouble] }))
+        }
+        None => Answer::json(200, &json!({ "status": "ok", "simulated": true })),
+    }
 }
 
 fn service(view: &View<'_>, workload: &Workload, health: bool) -> Answer {

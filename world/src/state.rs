@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aws::estate::Estate;
 use crate::time::{Seconds, Timeline};
 
 /// Raised whenever a state of an older version could be misread.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Bounds on what a world remembers.
 pub(crate) const MAX_OBJECTS: usize = 500;
@@ -48,6 +49,7 @@ pub(crate) struct State {
     pub history: BTreeMap<String, Vec<Segment>>,
     pub happenings: Vec<Happening>,
     pub messages: Vec<Message>,
+    pub aws: Estate,
 }
 
 /// One pod, with what will become of it if nothing else is written.

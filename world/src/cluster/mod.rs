@@ -73,19 +73,22 @@ pub(crate) fn react(scenario: &Scenario, state: &mut State, now: Seconds) {
 /// Notes when a cause was cured for all pods, and forgets it when the cure is taken away.
 pub(crate) fn refresh_cures(scenario: &Scenario, state: &mut State, now: Seconds) {
     let model = Model::new(scenario, state);
-    let cured: Vec<(String, bool)> = scenario
+    let cured: Vec<(String, Option<Seconds>)> = scenario
         .causes
         .iter()
         .filter_map(|cause| {
             let workload = scenario.workloads.iter().find(|w| w.name == cause.workload)?;
-            Some((cause.id.clone(), model.cured(workload, cause)))
+            Some((cause.id.clone(), model.cured(workload, cause, now)))
         })
         .collect();
-    for (cause, is_cured) in cured {
-        if is_cured {
-            state.cured.entry(cause).or_insert(now);
-        } else {
-            state.cured.remove(&cause);
+    for (cause, since) in cured {
+        match since {
+            Some(since) => {
+                state.cured.entry(cause).or_insert(since);
+            }
+            None => {
+                state.cured.remove(&cause);
+            }
         }
     }
 }

@@ -68,19 +68,35 @@ impl<'a> Model<'a> {
                 facts.memory_limit.is_some_and(|limit| Some(limit) >= quantity::parse(size))
             }
             Cure::Env { name, value } => facts.env.get(name) == Some(value),
-            Cure::FlagOff(_) | Cure::Replicas(_) | Cure::Object { .. } => false,
+            Cure::FlagOff(_)
+            | Cure::Replicas(_)
+            | Cure::Object { .. }
+            | Cure::Failover(_)
+            | Cure::Reboot(_)
+            | Cure::Record { .. } => false,
         });
         runs && !over && !cured
     }
 
-    /// Whether a cause is cured for all pods by the world around them.
-    pub fn cured(&self, workload: &Workload, cause: &Cause) -> bool {
-        cause.cured_by.iter().any(|cure| match cure {
-            Cure::FlagOff(flag) => self.state.flags.get(flag) == Some(&false),
+    /// From when on a cause is cured for all pods by the world around them, seen at a moment.
+    pub fn cured(&self, workload: &Workload, cause: &Cause, now: Seconds) -> Option<Seconds> {
+        let (declared, aws) = (&self.scenario.aws, &self.state.aws);
+        let cured = cause.cured_by.iter().filter_map(|cure| match cure {
+            Cure::FlagOff(flag) => (self.state.flags.get(flag) == Some(&false)).then_some(now),
             Cure::Object { kind, name } => crate::kubernetes::resources::by_kind(kind)
-                .is_some_and(|r| self.state.objects.contains_key(&key(&r.id(), &workload.namespace, name))),
-            Cure::Restart | Cure::Replicas(_) | Cure::Memory(_) | Cure::Env { .. } => false,
-        })
+                .filter(|r| self.state.objects.contains_key(&key(&r.id(), &workload.namespace, name)))
+                .map(|_| now),
+            Cure::Failover(cluster) => aws.failed_over(declared, cluster),
+            Cure::Reboot(instance) => aws.rebooted(instance),
+            Cure::Record { name, value } => aws.answers(name, value),
+            Cure::Restart | Cure::Replicas(_) | Cure::Memory(_) | Cure::Env { .. } => None,
+        });
+        cured.min_by(f64::total_cmp)
+    }
+
+    /// Whether a cause does anything at a moment, to whichever pods.
+    pub fn is_acting(&self, cause: &Cause, at: Seconds) -> bool {
+        self.strength(cause, at, 0) > 0.0
     }
 
     /// From 1 (acts in full) to 0 (does not act), for all pods alike.
@@ -95,6 +111,7 @@ impl<'a> Model<'a> {
         }
         match self.state.cured.get(&cause.id) {
             None => 1.0,
+            Some(cured) if at < *cured => 1.0,
             Some(_) if cause.within <= 0.0 => 0.0,
             Some(cured) => {
                 let passed = (FADE_STEPS * (at - cured) / cause.within).floor() + 1.0;
@@ -107,7 +124,7 @@ impl<'a> Model<'a> {
     pub fn fades<'s>(&'s self, workload: &'s str) -> impl Iterator<Item = Seconds> + 's {
         self.scenario.causes_of(workload).flat_map(|cause| {
             let cured = self.state.cured.get(&cause.id).copied();
-            (1..=4).filter_map(move |step| Some(cured? + cause.within * f64::from(step) / FADE_STEPS))
+            (0..=4).filter_map(move |step| Some(cured? + cause.within * f64::from(step) / FADE_STEPS))
         })
     }
 
@@ -176,7 +193,7 @@ impl<'a> Model<'a> {
         segment: &mut Segment,
     ) {
         segment.expected = traffic.rps;
-        segment.rps = traffic.rps * self.arriving(workload, at, pods.len());
+        segment.rps = traffic.rps * self.arriving(workload, pods, at);
         if pods.is_empty() {
             segment.errors_503 = 1.0;
             segment.latency = vec![Component { share: 1.0, p50: 0.004, p95: 0.008, p99: 0.012 }];
@@ -225,11 +242,22 @@ impl<'a> Model<'a> {
     }
 
     /// The factor on the expected traffic that the causes make of it.
-    fn arriving(&self, workload: &Workload, at: Seconds, ready: usize) -> f64 {
-        self.scenario
-            .causes_of(&workload.name)
-            .filter(|cause| cause.effect.traffic != 1.0)
-            .map(|cause| 1.0 + (cause.effect.traffic - 1.0) * self.strength(cause, at, ready))
-            .product()
+    fn arriving(&self, workload: &Workload, pods: &[&Pod], at: Seconds) -> f64 {
+        let changed = |cause: &Cause| {
+            let strength = self.strength(cause, at, pods.len()) * self.share_hit(workload, cause, pods, at);
+            1.0 + (cause.effect.traffic - 1.0) * strength
+        };
+        let causes = self.scenario.causes_of(&workload.name);
+        causes.filter(|cause| cause.effect.traffic != 1.0).map(changed).product()
+    }
+
+    /// The share of the ready pods that a cause concerns. Before the creation, and where no pod is
+    /// ready, the time alone says whether it acts.
+    fn share_hit(&self, workload: &Workload, cause: &Cause, pods: &[&Pod], at: Seconds) -> f64 {
+        if at < 0.0 || pods.is_empty() {
+            return 1.0;
+        }
+        let hit = pods.iter().filter(|pod| self.hits(workload, cause, pod)).count();
+        hit as f64 / pods.len() as f64
     }
 }
