@@ -18,7 +18,7 @@ use crate::{
     wire,
 };
 
-/// Start a simulated environment: Kubernetes, Prometheus, flags and chat on loopback.
+/// Start a simulated environment: Kubernetes, Prometheus, AWS, flags and chat on loopback.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   runbook world                               # which scenarios there are
@@ -183,6 +183,10 @@ fn tell(app: &App, options: &Options, world: &World, kubeconfig: &Path) {
             "flags_token": world.flags_token(),
             "services": world.services_url(),
             "slack": world.slack_url(),
+            "aws": world.aws_url(),
+            "aws_region": world.aws_region(),
+            "aws_access_key_id": world.aws_keys().0,
+            "aws_secret_access_key": world.aws_keys().1,
             "state": options.state,
         });
         app.print(&format!("{document:#}\n"));
@@ -196,7 +200,7 @@ fn tell(app: &App, options: &Options, world: &World, kubeconfig: &Path) {
     );
     app.print(&format!(
         "{}\n\nkubeconfig  {kubeconfig}\nkubernetes  {}\nprometheus  {}\nflags       {} (token {})\n\
-         services    {}\nslack       {}\nstate       {state}\n\n\
+         services    {}\nslack       {}\naws         {} (region {}, access key {}, secret {})\nstate       {state}\n\n\
          KUBECONFIG={kubeconfig} kubectl get pods\ncurl {}/api/health\n",
         paint.heading(head),
         world.base_url(),
@@ -205,6 +209,10 @@ fn tell(app: &App, options: &Options, world: &World, kubeconfig: &Path) {
         world.flags_token(),
         world.services_url(),
         world.slack_url(),
+        world.aws_url(),
+        world.aws_region(),
+        world.aws_keys().0,
+        world.aws_keys().1,
         world.services_url(),
         kubeconfig = kubeconfig.display(),
     ));

@@ -43,6 +43,8 @@ pub fn environment(world: &World, environment: &Environment) -> Result<Environme
             called: Some("http://simulated".to_owned()),
             ..runbook_kubernetes::Config::default()
         }),
+        #[cfg(feature = "aws")]
+        aws: Some(aws(world)),
         prometheus: Some(prometheus::Config { url: endpoint("prometheus")?, token: None, basic: None }),
         flags: Some(flags::Config {
             url: endpoint("flags")?,
@@ -59,6 +61,22 @@ pub fn environment(world: &World, environment: &Environment) -> Result<Environme
         }),
         ..environment.clone()
     })
+}
+
+/// The keys are the world's own: none of the user's are read, and none would be known there.
+#[cfg(feature = "aws")]
+fn aws(world: &World) -> runbook_aws::Config {
+    let (id, secret) = world.aws_keys();
+    runbook_aws::Config {
+        region: Some(world.aws_region().to_owned()),
+        endpoint_url: Some(world.aws_url()),
+        keys: Some(runbook_aws::Keys {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret.to_owned(),
+        }),
+        simulated: Some("http://simulated/aws".to_owned()),
+        ..runbook_aws::Config::default()
+    }
 }
 
 fn address(world: &World) -> Result<SocketAddr, CliError> {

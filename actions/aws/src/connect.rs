@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::Credentials;
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use futures::FutureExt as _;
 use runbook_contract::Access;
 use runbook_core::fault::Fault;
@@ -40,10 +40,21 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// Reads the configuration and builds the clients; sends nothing to the services.
-pub(crate) async fn connect(config: &Config, access: &Arc<Access>) -> Result<Link, Fault> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build());
+/// Reads the configuration, of the machine's only what is not given, and nothing of it for a
+/// simulation.
+async fn settings(config: &Config) -> Result<SdkConfig, Fault> {
+    let times = TimeoutConfig::builder().connect_timeout(CONNECT).build();
+    let keys = config.keys.as_ref().map(|keys| {
+        let (id, secret) = (keys.access_key_id.clone(), keys.secret_access_key.clone());
+        SharedCredentialsProvider::new(Credentials::new(id, secret, None, None, "given"))
+    });
+    if config.simulated.is_some() {
+        let mut alone = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).timeout_config(times);
+        alone.set_region(config.region.clone().map(Region::new));
+        alone.set_endpoint_url(config.endpoint_url.clone()).set_credentials_provider(keys);
+        return Ok(alone.build());
+    }
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(times);
     if let Some(region) = &config.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -54,17 +65,21 @@ pub(crate) async fn connect(config: &Config, access: &Arc<Access>) -> Result<Lin
         check_endpoint(endpoint)?;
         loader = loader.endpoint_url(endpoint);
     }
-    if let Some(keys) = &config.keys {
-        let (id, secret) = (keys.access_key_id.clone(), keys.secret_access_key.clone());
-        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "given"));
+    if let Some(keys) = keys {
+        loader = loader.credentials_provider(keys);
     }
-    let settings = loader.load().await;
+    Ok(loader.load().await)
+}
+
+/// Reads the configuration and builds the clients; sends nothing to the services.
+pub(crate) async fn connect(config: &Config, access: &Arc<Access>) -> Result<Link, Fault> {
+    let settings = settings(config).await?;
     let region = settings.region().map(ToString::to_string).filter(|region| !region.is_empty());
     let region = region.ok_or_else(|| {
         Fault::permanent("no region of AWS is given")
             .hint("set `aws.region` of the environment, AWS_REGION, or the region of the profile")
     })?;
-    let endpoint = settings.endpoint_url().map(str::to_owned);
+    let endpoint = config.simulated.clone().or_else(|| settings.endpoint_url().map(str::to_owned));
     let guard = Guard::new(access);
     macro_rules! client {
         ($sdk:ident) => {

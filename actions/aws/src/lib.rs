@@ -47,6 +47,11 @@ pub struct Config {
     #[serde(skip)]
     #[schemars(skip)]
     pub keys: Option<Keys>,
+    /// Who answers at `endpoint_url` in this process alone: what plans call it, and that nothing of
+    /// the machine's own configuration of AWS is read.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub simulated: Option<String>,
 }
 
 /// A pair of access keys.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where an assumption does not hold")]
 
+mod aws;
 mod kube_client;
 mod kubectl;
 mod kubernetes;

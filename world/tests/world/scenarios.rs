@@ -17,6 +17,8 @@ enum Act {
     FlagOff(&'static str),
     Env(&'static str, &'static str),
     Memory(&'static str),
+    FailOver(&'static str),
+    Point(&'static str),
 }
 
 async fn act(fixture: &Fixture, act: Act) {
@@ -28,6 +30,14 @@ async fn act(fixture: &Fixture, act: Act) {
         Act::FlagOff(flag) => fixture.flag(flag, false).await,
         Act::Env(name, value) => {
             fixture.change_api(json!({ "env": [{ "name": name, "value": value }] })).await
+        }
+        Act::FailOver(cluster) => {
+            let form = [("Action", "FailoverDBCluster"), ("DBClusterIdentifier", cluster)];
+            assert_eq!(fixture.aws_form(&form).await.0, 200);
+        }
+        Act::Point(value) => {
+            let (status, body) = fixture.upsert("api.simulated.example", value).await;
+            assert_eq!(status, 200, "{body}");
         }
         Act::Memory(size) => {
             let resources = json!({ "requests": { "memory": size }, "limits": { "memory": size } });
@@ -86,7 +96,65 @@ const CASES: &[Case] = &[
     ("after-rollback-relapse", Act::Nothing, REST_P95, [0.019, 0.022], 3.0),
     ("after-rollback-relapse", Act::RollBackTo(40), REST_P95, REST_ERRORS, 3.0),
     ("after-rollback-relapse", Act::Restart, REST_P95, REST_ERRORS, 3.0),
+    ("database-unavailable", Act::Nothing, [4.5, 5.5], [0.61, 0.63], 3.0),
+    ("database-unavailable", Act::Restart, [4.5, 5.5], [0.61, 0.63], 3.0),
+    ("database-unavailable", Act::FailOver("orders"), REST_P95, REST_ERRORS, 3.0),
+    ("database-unavailable-stale", Act::Nothing, [4.5, 5.5], [0.59, 0.61], 3.0),
+    ("database-unavailable-stale", Act::Restart, [4.5, 5.5], [0.39, 0.41], 3.0),
+    ("database-unavailable-stale", Act::FailOver("orders"), REST_P95, [0.19, 0.21], 3.0),
+    ("region-failover", Act::Nothing, REST_P95, [0.49, 0.51], 3.0),
+    ("region-failover", Act::Scale(10), REST_P95, [0.49, 0.51], 10.0),
+    ("region-failover", Act::Point("api.eu-central-1.simulated.example"), REST_P95, REST_ERRORS, 3.0),
+    ("region-failover-small", Act::Nothing, REST_P95, [0.49, 0.51], 3.0),
+    ("region-failover-small", Act::Scale(10), REST_P95, [0.49, 0.51], 10.0),
+    ("region-failover-small", Act::Point("api.eu-central-1.simulated.example"), [4.0, 8.0], [0.04, 0.07], 3.0),
+    ("third-party-down", Act::Nothing, [1.0, 1.2], [0.135, 0.145], 3.0),
+    ("third-party-down", Act::Restart, [1.0, 1.2], [0.135, 0.145], 3.0),
+    ("third-party-down", Act::Env("PAYMENT_PROVIDER", "fallback"), REST_P95, REST_ERRORS, 3.0),
+    ("third-party-down", Act::FlagOff("card-payments"), REST_P95, REST_ERRORS, 3.0),
+    ("third-party-down-both", Act::Nothing, [1.0, 1.2], [0.135, 0.145], 3.0),
+    ("third-party-down-both", Act::Env("PAYMENT_PROVIDER", "fallback"), [1.0, 1.2], [0.135, 0.145], 3.0),
+    ("third-party-down-both", Act::FlagOff("card-payments"), REST_P95, REST_ERRORS, 3.0),
+    ("traffic-drop", Act::Nothing, REST_P95, REST_ERRORS, 3.0),
+    ("traffic-drop", Act::Point("api.eu-west-1.simulated.example"), REST_P95, REST_ERRORS, 3.0),
+    ("traffic-drop-deploy", Act::Nothing, REST_P95, REST_ERRORS, 3.0),
+    ("traffic-drop-deploy", Act::RollBackTo(41), REST_P95, REST_ERRORS, 3.0),
 ];
+
+const TRAFFIC: &str = "sum(rate(http_requests_total{service=\"api\"}[1m])) / sum(http_requests_expected{service=\"api\"})";
+
+#[tokio::test]
+async fn what_does_not_arrive_comes_back_with_its_cure_only() {
+    for (scenario, what, traffic) in [
+        ("region-failover", Act::Nothing, 0.33),
+        ("region-failover", Act::Point("api.eu-central-1.simulated.example"), 1.0),
+        ("region-failover-small", Act::Point("api.eu-central-1.simulated.example"), 2.6),
+        ("traffic-drop", Act::Nothing, 0.28),
+        ("traffic-drop", Act::Restart, 0.28),
+        ("traffic-drop", Act::Point("api.eu-west-1.simulated.example"), 1.0),
+        ("traffic-drop-deploy", Act::Point("api.eu-west-1.simulated.example"), 0.36),
+        ("traffic-drop-deploy", Act::RollBackTo(41), 1.0),
+    ] {
+        let fixture = start(scenario).await;
+        act(&fixture, what).await;
+        fixture.pass(240);
+        let found = fixture.value(TRAFFIC).await;
+        assert!((found / traffic - 1.0).abs() < 0.05, "{scenario} after {what:?}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_leads_elsewhere_only_when_all_servers_know_and_its_ttl_has_passed() {
+    let fixture = start("region-failover").await;
+    fixture.upsert("api.simulated.example", "api.eu-central-1.simulated.example").await;
+    for (seconds, least, most) in [(25, 0.49, 0.51), (35, 0.1, 0.4), (60, 0.0, 0.001)] {
+        fixture.pass(seconds);
+        let errors = fixture.value(ERRORS).await;
+        assert!(errors >= least && errors <= most, "{errors} after {seconds} s more");
+    }
+    fixture.upsert("api.simulated.example", "api.eu-west-1.simulated.example").await;
+    assert!(fixture.value(ERRORS).await > 0.4, "and back again");
+}
 
 #[tokio::test]
 async fn every_scenario_is_as_bad_as_told_and_only_its_cure_helps() {

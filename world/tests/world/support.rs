@@ -44,6 +44,15 @@ pub fn container(mut change: Value) -> Value {
     json!({ "spec": { "template": { "spec": { "containers": [change] } } } })
 }
 
+/// One change of a CNAME.
+pub fn change(action: &str, name: &str, value: &str) -> String {
+    format!(
+        "<Change><Action>{action}</Action><ResourceRecordSet><Name>{name}</Name><Type>CNAME</Type><TTL>60</TTL>\
+         <ResourceRecords><ResourceRecord><Value>{value}</Value></ResourceRecord></ResourceRecords>\
+         </ResourceRecordSet></Change>"
+    )
+}
+
 impl Fixture {
     /// Moves the clock by simulated seconds.
     pub fn pass(&self, seconds: i64) {
@@ -98,6 +107,34 @@ impl Fixture {
         let url = format!("{}/api/flags/{name}/{state}", self.world.flags_url());
         let response = self.client.post(url).bearer_auth(self.world.flags_token()).send().await.unwrap();
         assert_eq!(response.status(), 200);
+    }
+
+    /// A request to AWS, signed as far as the world looks; gives the status and the body.
+    pub async fn aws(&self, method: Method, path: &str, body: String) -> (u16, String) {
+        let (id, _) = self.world.aws_keys();
+        let signed = format!("AWS4-HMAC-SHA256 Credential={id}/20261121/eu-west-1/x/aws4_request");
+        let request = self.client.request(method, format!("{}{path}", self.world.aws_url()));
+        let response = request.header("authorization", signed).body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// An action of STS, IAM or RDS.
+    pub async fn aws_form(&self, pairs: &[(&str, &str)]) -> (u16, String) {
+        let form: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.aws(Method::POST, "/", form.join("&")).await
+    }
+
+    /// A batch for the zone that every scenario has.
+    pub async fn change_records(&self, changes: &str) -> (u16, String) {
+        let body = format!(
+            "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch>\
+             <Comment>test</Comment><Changes>{changes}</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
+        );
+        self.aws(Method::POST, "/2013-04-01/hostedzone/Z0SIMULATED/rrset/", body).await
+    }
+
+    pub async fn upsert(&self, name: &str, value: &str) -> (u16, String) {
+        self.change_records(&change("UPSERT", name, value)).await
     }
 
     /// Evaluates a query; the answer, whatever it is.
