@@ -70,10 +70,7 @@ fn aws(world: &World) -> runbook_aws::Config {
     runbook_aws::Config {
         region: Some(world.aws_region().to_owned()),
         endpoint_url: Some(world.aws_url()),
-        keys: Some(runbook_aws::Keys {
-            access_key_id: id.to_owned(),
-            secret_access_key: secret.to_owned(),
-        }),
+        keys: Some(runbook_aws::Keys { access_key_id: id.to_owned(), secret_access_key: secret.to_owned() }),
         simulated: Some("http://simulated/aws".to_owned()),
         ..runbook_aws::Config::default()
     }

@@ -77,7 +77,13 @@ impl Case {
     /// The verb that answers a question, with what comes after the run and the step.
     pub fn answer(&self, question: &Value) -> Vec<String> {
         if question["kind"] == "approval" {
-            return vec!["approve".to_owned()];
+            let approve = ["approve".to_owned()].into_iter();
+            if question["effect"] != "destructive" {
+                return approve.collect();
+            }
+            // What is destructive is approved by typing the name of its target.
+            let (_, name) = question["change"]["target"].as_str().unwrap().rsplit_once('/').unwrap();
+            return approve.chain(["--confirm".to_owned(), name.to_owned()]).collect();
         }
         let step = question["step"].as_str().unwrap();
         let given = self.live.answers.get(step).unwrap_or_else(|| panic!("nobody expects {question:#}"));

@@ -49,7 +49,8 @@ async fn settings(config: &Config) -> Result<SdkConfig, Fault> {
         SharedCredentialsProvider::new(Credentials::new(id, secret, None, None, "given"))
     });
     if config.simulated.is_some() {
-        let mut alone = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).timeout_config(times);
+        let mut alone =
+            SdkConfig::builder().behavior_version(BehaviorVersion::latest()).timeout_config(times);
         alone.set_region(config.region.clone().map(Region::new));
         alone.set_endpoint_url(config.endpoint_url.clone()).set_credentials_provider(keys);
         return Ok(alone.build());

@@ -134,7 +134,14 @@ mod tests {
     #[test]
     fn what_is_none_or_too_much_is_nothing() {
         let deep = vec![0x81; MAX_DEPTH + 1];
-        for wrong in [&[][..], &[0xff], &[0xbf], &[0xa1, 0x01, 0x01], &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &deep] {
+        for wrong in [
+            &[][..],
+            &[0xff],
+            &[0xbf],
+            &[0xa1, 0x01, 0x01],
+            &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &deep,
+        ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

@@ -105,7 +105,9 @@ fn points(view: &View<'_>, source: &Source, asked: &Value, start: i64, end: i64,
 fn point(view: &View<'_>, source: &Source, percentiles: &[&str], from: i64, period: i64) -> Option<Value> {
     let line = &view.state.timeline;
     let mut samples: Vec<f64> = (0..SAMPLES)
-        .filter_map(|index| jiff::Timestamp::from_millisecond(from * 1_000 + period * 1_000 * index / SAMPLES).ok())
+        .filter_map(|index| {
+            jiff::Timestamp::from_millisecond(from * 1_000 + period * 1_000 * index / SAMPLES).ok()
+        })
         .map(|at| line.simulated(at))
         .filter(|at| *at <= view.now)
         .map(|at| source.at(view, at))

@@ -15,11 +15,7 @@ const RESTORABLE: Seconds = 300.0;
 const MINUTES: i64 = 60;
 
 /// Answers an action that only reads; nothing where RDS has none of that name.
-pub(crate) fn respond(
-    view: &View<'_>,
-    action: &str,
-    form: &Query,
-) -> Option<Result<Vec<Element>, Refusal>> {
+pub(crate) fn respond(view: &View<'_>, action: &str, form: &Query) -> Option<Result<Vec<Element>, Refusal>> {
     Some(match action {
         "DescribeDBClusters" => clusters(view, form),
         "DescribeDBInstances" => instances(view, form),
@@ -218,7 +214,8 @@ fn events(view: &View<'_>, form: &Query) -> Vec<Element> {
     });
     recent
         .map(|(at, failover)| {
-            let told = if failover { "Multi-AZ instance failover completed" } else { "DB instance restarted" };
+            let told =
+                if failover { "Multi-AZ instance failover completed" } else { "DB instance restarted" };
             Element::new(
                 "Event",
                 [

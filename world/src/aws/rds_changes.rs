@@ -64,10 +64,13 @@ fn reboot(environment: &Environment, form: &Query) -> Result<Element, Refusal> {
     }
     let shown = |view: &View<'_>| match own {
         Some(own) => rds::instance(view, own),
-        None => Element::new("DBInstance", [
-            Element::leaf("DBInstanceIdentifier", name),
-            Element::leaf("DBInstanceStatus", view.state.aws.status_of_instance(name, view.now)),
-        ]),
+        None => Element::new(
+            "DBInstance",
+            [
+                Element::leaf("DBInstanceIdentifier", name),
+                Element::leaf("DBInstanceStatus", view.state.aws.status_of_instance(name, view.now)),
+            ],
+        ),
     };
     environment.change(
         false,
@@ -97,9 +100,18 @@ fn snapshot_of_cluster(environment: &Environment, form: &Query) -> Result<Elemen
     snapshot(environment, source, name, true)
 }
 
-fn snapshot(environment: &Environment, source: &str, name: &str, of_cluster: bool) -> Result<Element, Refusal> {
+fn snapshot(
+    environment: &Environment,
+    source: &str,
+    name: &str,
+    of_cluster: bool,
+) -> Result<Element, Refusal> {
     if name.is_empty() || name.len() > 255 {
-        return Err(Refusal::new(400, "InvalidParameterValue", "a snapshot has a name of 255 letters at most"));
+        return Err(Refusal::new(
+            400,
+            "InvalidParameterValue",
+            "a snapshot has a name of 255 letters at most",
+        ));
     }
     let there = if of_cluster { "DBClusterSnapshotAlreadyExistsFault" } else { "DBSnapshotAlreadyExists" };
     environment.change(

@@ -71,7 +71,8 @@ pub(crate) fn apply(zone: &str, sets: &mut Vec<RecordSet>, batch: &Element) -> R
         let alone = next.iter().filter(|other| other.text_of("Name") == set.text_of("Name")).count() == 1;
         if set.text_of("Type") == "CNAME" && !alone && set.text_of("SetIdentifier").is_empty() {
             let name = set.text_of("Name");
-            refused.push(format!("RRSet of type CNAME with DNS name {name} conflicts with others of that name"));
+            refused
+                .push(format!("RRSet of type CNAME with DNS name {name} conflicts with others of that name"));
         }
     }
     if next.len() > MAX_RECORDS {
@@ -101,9 +102,9 @@ fn change_one(zone: &str, sets: &mut Vec<RecordSet>, change: &Element) -> Result
     let key = order(&set);
     let there = sets.iter().position(|other| order(other) == key);
     match (change.text_of("Action"), there) {
-        ("CREATE", Some(_)) => {
-            Err(format!("Tried to create resource record set [name='{name}', type='{kind}'] but it already exists"))
-        }
+        ("CREATE", Some(_)) => Err(format!(
+            "Tried to create resource record set [name='{name}', type='{kind}'] but it already exists"
+        )),
         ("CREATE" | "UPSERT", None) => {
             sets.push(set);
             Ok(())
@@ -122,9 +123,9 @@ fn change_one(zone: &str, sets: &mut Vec<RecordSet>, change: &Element) -> Result
         ("DELETE", Some(_)) => Err(format!(
             "Tried to delete resource record set [name='{name}', type='{kind}'] but the values provided do not match the current values"
         )),
-        ("DELETE", None) => {
-            Err(format!("Tried to delete resource record set [name='{name}', type='{kind}'] but it was not found"))
-        }
+        ("DELETE", None) => Err(format!(
+            "Tried to delete resource record set [name='{name}', type='{kind}'] but it was not found"
+        )),
         (other, _) => Err(format!("`{other}` is no action")),
     }
 }

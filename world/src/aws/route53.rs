@@ -16,7 +16,11 @@ pub(crate) const INVALID_BATCH: &str = "InvalidChangeBatch";
 const PAGE: usize = 300;
 
 /// Answers what comes after the version.
-pub(crate) fn respond(environment: &Environment, request: &Request, path: &[&str]) -> Result<Answer, Refusal> {
+pub(crate) fn respond(
+    environment: &Environment,
+    request: &Request,
+    path: &[&str],
+) -> Result<Answer, Refusal> {
     let query = &request.query;
     match (&request.method, path) {
         (&Method::GET, ["hostedzonesbyname"]) => looked(environment, |view| Ok(by_name(view, query))),
@@ -29,7 +33,8 @@ pub(crate) fn respond(environment: &Environment, request: &Request, path: &[&str
         (&Method::GET, ["hostedzone", id, "rrset"]) => looked(environment, |view| list(view, id, query)),
         (&Method::GET, ["change", id]) => looked(environment, |view| {
             let change = view.state.aws.changes.iter().find(|change| change.id == *id);
-            let change = change.ok_or_else(|| Refusal::new(404, "NoSuchChange", "there is no such change"))?;
+            let change =
+                change.ok_or_else(|| Refusal::new(404, "NoSuchChange", "there is no such change"))?;
             Ok(Element::new("GetChangeResponse", [info(view, change)]))
         }),
         (&Method::POST, ["hostedzone", id, "rrset"]) => {
@@ -156,9 +161,7 @@ fn change(environment: &Environment, id: &str, body: &[u8]) -> Result<Answer, Re
             state.aws.note(made.clone());
             Ok(made)
         },
-        |view, made| {
-            xml_answer(200, &Element::new("ChangeResourceRecordSetsResponse", [info(view, &made)]))
-        },
+        |view, made| xml_answer(200, &Element::new("ChangeResourceRecordSetsResponse", [info(view, &made)])),
     )
 }
 

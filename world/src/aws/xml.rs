@@ -126,7 +126,10 @@ mod tests {
     fn what_is_written_is_read_as_it_was() {
         let written = Element::new(
             "Batch",
-            [Element::leaf("Comment", "a < b && \"c\""), Element::new("Changes", [Element::leaf("Name", "x")])],
+            [
+                Element::leaf("Comment", "a < b && \"c\""),
+                Element::new("Changes", [Element::leaf("Name", "x")]),
+            ],
         );
         assert_eq!(Element::parse(&written.document()), Some(written));
     }

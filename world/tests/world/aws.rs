@@ -33,7 +33,10 @@ async fn only_the_key_of_the_world_is_known() {
     let asked = fixture.client.post(format!("{}/", fixture.world.aws_url())).body("Action=GetCallerIdentity");
     let signed = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261121/eu-west-1/sts/aws4_request";
     let response = asked.header("authorization", signed).send().await.unwrap();
-    assert_eq!((response.status().as_u16(), response.headers()["x-simulated"].as_bytes()), (403, &b"true"[..]));
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["x-simulated"].as_bytes()),
+        (403, &b"true"[..])
+    );
     let (status, body) = fixture.aws_form(&[("Action", "GetCallerIdentity")]).await;
     assert_eq!((status, text(&body, "Account")), (200, "000000000000"));
     let asked = [("Action", "SimulatePrincipalPolicy"), ("ActionNames.member.1", "rds:FailoverDBCluster")];
@@ -67,14 +70,19 @@ async fn a_cluster_fails_over_in_its_time() {
 async fn an_instance_reboots_over_to_its_standby_and_says_so() {
     let fixture = start("service-health-check").await;
     let look = [("Action", "DescribeDBInstances"), ("DBInstanceIdentifier", "reporting")];
-    let reboot = [("Action", "RebootDBInstance"), ("DBInstanceIdentifier", "reporting"), ("ForceFailover", "true")];
+    let reboot =
+        [("Action", "RebootDBInstance"), ("DBInstanceIdentifier", "reporting"), ("ForceFailover", "true")];
     assert_eq!(text(&fixture.aws_form(&reboot).await.1, "DBInstanceStatus"), "rebooting");
     fixture.pass(40);
     let body = fixture.aws_form(&look).await.1;
-    assert_eq!((text(&body, "DBInstanceStatus"), text(&body, "AvailabilityZone")), ("available", "eu-west-1b"));
+    assert_eq!(
+        (text(&body, "DBInstanceStatus"), text(&body, "AvailabilityZone")),
+        ("available", "eu-west-1b")
+    );
     let events = [("Action", "DescribeEvents"), ("SourceIdentifier", "reporting"), ("Duration", "60")];
     assert!(text(&fixture.aws_form(&events).await.1, "Message").contains("failover completed"));
-    let over = [("Action", "RebootDBInstance"), ("DBInstanceIdentifier", "orders-2"), ("ForceFailover", "true")];
+    let over =
+        [("Action", "RebootDBInstance"), ("DBInstanceIdentifier", "orders-2"), ("ForceFailover", "true")];
     assert_eq!(fixture.aws_form(&over).await.0, 400, "a member of a cluster has no standby of its own");
 }
 

@@ -107,7 +107,13 @@ const CASES: &[Case] = &[
     ("region-failover", Act::Point("api.eu-central-1.simulated.example"), REST_P95, REST_ERRORS, 3.0),
     ("region-failover-small", Act::Nothing, REST_P95, [0.49, 0.51], 3.0),
     ("region-failover-small", Act::Scale(10), REST_P95, [0.49, 0.51], 10.0),
-    ("region-failover-small", Act::Point("api.eu-central-1.simulated.example"), [4.0, 8.0], [0.04, 0.07], 3.0),
+    (
+        "region-failover-small",
+        Act::Point("api.eu-central-1.simulated.example"),
+        [4.0, 8.0],
+        [0.04, 0.07],
+        3.0,
+    ),
     ("third-party-down", Act::Nothing, [1.0, 1.2], [0.135, 0.145], 3.0),
     ("third-party-down", Act::Restart, [1.0, 1.2], [0.135, 0.145], 3.0),
     ("third-party-down", Act::Env("PAYMENT_PROVIDER", "fallback"), REST_P95, REST_ERRORS, 3.0),
@@ -121,7 +127,8 @@ const CASES: &[Case] = &[
     ("traffic-drop-deploy", Act::RollBackTo(41), REST_P95, REST_ERRORS, 3.0),
 ];
 
-const TRAFFIC: &str = "sum(rate(http_requests_total{service=\"api\"}[1m])) / sum(http_requests_expected{service=\"api\"})";
+const TRAFFIC: &str =
+    "sum(rate(http_requests_total{service=\"api\"}[1m])) / sum(http_requests_expected{service=\"api\"})";
 
 #[tokio::test]
 async fn what_does_not_arrive_comes_back_with_its_cure_only() {

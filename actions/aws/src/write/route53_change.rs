@@ -89,6 +89,9 @@ const LONGEST_COMMENT: usize = 256;
 /// How long resolvers keep an alias, which has no time of its own.
 const ALIAS_TTL: i64 = 60;
 
+/// What no look at the records tells.
+const UNKNOWABLE: &str = "not known beforehand: whether what the new answers lead to can serve, and who keeps the old ones beyond their TTL";
+
 #[derive(Debug)]
 pub(crate) struct Route53Change;
 
@@ -296,6 +299,7 @@ fn draft(input: &Input, seen: &Seen, outcome: &Outcome) -> Result<Draft, Fault> 
     let comment = comment_of(input);
     let mut warnings = waits(outcome);
     warnings.push(format!("to take it back: {}", gists(&inverse)));
+    warnings.push(UNKNOWABLE.to_owned());
     Ok(Draft {
         summary: format!("{}: {}", seen.zone.name, gists(&outcome.alterations)),
         before: schema::value(&outcome.before)?,
