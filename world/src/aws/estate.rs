@@ -123,7 +123,8 @@ impl Estate {
     pub fn answers(&self, name: &str, value: &str) -> Option<Seconds> {
         let sets = self.zones.values().flatten();
         let found = sets.filter(|set| records::is_of(set, name)).any(|set| records::holds(set, value));
-        let changed = self.changes.iter().rev().find(|change| change.names.iter().any(|one| one == name));
+        let changed =
+            self.changes.iter().rev().find(|change| change.names.contains(&records::absolute(name)));
         found.then(|| changed.map_or(0.0, |change| change.began + IN_SYNC))
     }
 }

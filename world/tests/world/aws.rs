@@ -129,7 +129,7 @@ async fn a_batch_of_records_is_done_whole_or_not_at_all() {
     let one = format!("{RECORDS}?name=api.simulated.example&maxitems=1");
     let (_, body) = fixture.aws(Method::GET, &one, String::new()).await;
     assert_eq!(text(&body, "Value"), "api.eu-central-1.simulated.example");
-    assert_eq!(text(&body, "NextRecordName"), "api.eu-central-1.simulated.example.");
+    assert_eq!(text(&body, "NextRecordName"), "api-old.simulated.example.");
     let (status, _) = fixture.aws(Method::GET, "/2013-04-01/hostedzone/ZNONE/rrset", String::new()).await;
     assert_eq!(status, 404);
 }
