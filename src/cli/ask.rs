@@ -45,11 +45,17 @@ struct Manual {
 #[derive(Debug)]
 pub enum Heard {
     /// To be said to the run.
-    Say(Input),
+    Say(Box<Input>),
     /// It makes no sense; why.
     Again(String),
     /// There is more to ask.
     More,
+}
+
+impl Heard {
+    fn say(input: Input) -> Self {
+        Self::Say(Box::new(input))
+    }
 }
 
 impl Ask {
@@ -113,7 +119,7 @@ impl Ask {
             Subject::Manual(manual) if manual.done => manual.hear_field(step, line),
             Subject::Manual(manual) => manual.hear_word(step, &word.to_lowercase(), comment),
             Subject::Doubt | Subject::Conflict => match word_answer(&word.to_lowercase()) {
-                Some(answer) => Heard::Say(Input::Answer { step, answer }),
+                Some(answer) => Heard::say(Input::Answer { step, answer }),
                 None => Heard::Again("please answer with one of the words".to_owned()),
             },
         }
@@ -175,14 +181,14 @@ fn hear_approval(
 ) -> Heard {
     if let Some(name) = typed {
         return match word {
-            _ if line == name => Heard::Say(approval_of(step, digest, None)),
-            "n" | "no" => Heard::Say(Input::Reject { step, comment }),
+            _ if line == name => Heard::say(approval_of(step, digest, None)),
+            "n" | "no" => Heard::say(Input::Reject { step, comment }),
             _ => Heard::Again(format!("that is not `{name}`")),
         };
     }
     match word {
-        "y" | "yes" => Heard::Say(approval_of(step, digest, comment)),
-        "" | "n" | "no" => Heard::Say(Input::Reject { step, comment }),
+        "y" | "yes" => Heard::say(approval_of(step, digest, comment)),
+        "" | "n" | "no" => Heard::say(Input::Reject { step, comment }),
         _ => Heard::Again("please answer y or n; a comment may follow".to_owned()),
     }
 }
@@ -194,7 +200,7 @@ fn approval_of(step: String, digest: &str, comment: Option<String>) -> Input {
 fn hear_choice(step: String, options: &[String], word: &str) -> Heard {
     let numbered = word.parse::<usize>().ok().and_then(|number| options.get(number.checked_sub(1)?));
     match numbered.or_else(|| options.iter().find(|option| *option == word)) {
-        Some(option) => Heard::Say(Input::Answer { step, answer: Answer::Option(option.clone()) }),
+        Some(option) => Heard::say(Input::Answer { step, answer: Answer::Option(option.clone()) }),
         None => Heard::Again(format!("choose one of: {}", options.join(", "))),
     }
 }
@@ -207,8 +213,8 @@ impl Manual {
                 self.comment = comment;
                 self.more_or_done(step)
             }
-            "failed" => Heard::Say(Input::Answer { step, answer: Answer::ManualFailed { comment } }),
-            "skipped" => Heard::Say(Input::Answer { step, answer: Answer::ManualSkipped { comment } }),
+            "failed" => Heard::say(Input::Answer { step, answer: Answer::ManualFailed { comment } }),
+            "skipped" => Heard::say(Input::Answer { step, answer: Answer::ManualSkipped { comment } }),
             _ => Heard::Again("please answer done, failed or skipped; a comment may follow".to_owned()),
         }
     }
@@ -231,7 +237,7 @@ impl Manual {
         // An empty line stands for the default, which the core fills in.
         let given = std::mem::take(&mut self.values).into_iter().filter(|(_, value)| !value.is_null());
         let values = Value::Object(given.collect());
-        Heard::Say(Input::Answer { step, answer: Answer::Done { values, comment: self.comment.take() } })
+        Heard::say(Input::Answer { step, answer: Answer::Done { values, comment: self.comment.take() } })
     }
 
     fn next_field(&self) -> Option<(&str, &runbook::Input)> {

@@ -118,7 +118,7 @@ impl Speaker {
         loop {
             let Some(line) = line(&ask.prompt()).await? else { return Ok(None) };
             match ask.hear(&line) {
-                Heard::Say(input) => return Ok(Some(input)),
+                Heard::Say(input) => return Ok(Some(*input)),
                 Heard::Again(why) => app.insist(&why),
                 Heard::More => {}
             }

@@ -256,7 +256,7 @@ impl<'a> Watch<'a> {
                     tree.screen.above(&format!("{prompt}{line}"));
                 }
                 match heard {
-                    Heard::Say(input) => self.say(input).await,
+                    Heard::Say(input) => self.say(*input).await,
                     Heard::Again(why) => open.complaint = Some(why),
                     Heard::More => open.complaint = None,
                 }
