@@ -119,8 +119,12 @@ impl<'w> Scene<'w> {
             shape.make(world, name).await;
         }
         if scenario.around == Around::PodQuota {
-            // What is used is counted some time after the pods are there.
-            world.until("the quota to be counted", async |world| is_counted(world).await).await;
+            // Pods come some time after they were asked for, and are counted some time after that.
+            let settled = async |world: &World| {
+                let it = world.deployment(name).await;
+                it["status"]["replicas"] == it["spec"]["replicas"] && is_counted(world).await
+            };
+            world.until("all pods to be there and counted", settled).await;
         }
         let proxy = Proxy::to(Box::new(ApiServer(upstream(scenario.hands, &world.namespace).await))).await;
         let mut watched = vec![world.deployment_path(name)];
