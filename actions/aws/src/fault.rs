@@ -61,15 +61,7 @@ pub(crate) fn timed_out(operation: Operation) -> Fault {
 
 /// A fault as something that stands in the way.
 pub(crate) fn obstacle(fault: Fault) -> Obstacle {
-    let code = match fault.kind {
-        FaultKind::Forbidden => "iam",
-        FaultKind::NotFound => "missing",
-        FaultKind::Denied => "limit",
-        FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
-        FaultKind::Conflict | FaultKind::Stale => "conflict",
-        FaultKind::Permanent => "invalid",
-    };
-    Obstacle { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }
+    Obstacle::of(fault, "iam")
 }
 
 /// No answer: there were no credentials, the connection could not be made, or was lost.

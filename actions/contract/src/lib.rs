@@ -21,7 +21,7 @@ use runbook_core::{
     Timestamp, Value,
     change::{Change, Landed, Observed, Planned, Progress, Validation},
     duration::Duration,
-    fault::Fault,
+    fault::{Fault, FaultKind},
     spec::{ActionSpec, Grade},
 };
 
@@ -177,4 +177,20 @@ pub struct Obstacle {
     pub code: String,
     pub message: String,
     pub hint: Option<String>,
+}
+
+impl Obstacle {
+    /// What a failed look says of the action that would follow; `right` is the provider's word for a
+    /// right that is missing.
+    pub fn of(fault: Fault, right: &str) -> Self {
+        let code = match fault.kind {
+            FaultKind::Forbidden => right,
+            FaultKind::NotFound => "missing",
+            FaultKind::Denied => "limit",
+            FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
+            FaultKind::Conflict | FaultKind::Stale => "conflict",
+            FaultKind::Permanent => "invalid",
+        };
+        Self { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }
+    }
 }

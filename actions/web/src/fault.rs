@@ -6,10 +6,7 @@ use std::{error::Error, time::SystemTime};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, fmt::rfc2822};
 use runbook_contract::{Obstacle, access::Intent};
-use runbook_core::{
-    duration::Duration,
-    fault::{Fault, FaultKind},
-};
+use runbook_core::{duration::Duration, fault::Fault};
 
 /// A request that got no answer. `to` names the server; the error's own URL is never shown.
 pub(crate) fn of_transport(intent: Intent, to: &str, error: &reqwest::Error) -> Fault {
@@ -81,15 +78,7 @@ fn waiting(fault: Fault, wait: Option<Duration>) -> Fault {
 
 /// What a failed look says before a run about the run.
 pub(crate) fn obstacle(fault: Fault) -> Obstacle {
-    let code = match fault.kind {
-        FaultKind::Forbidden => "forbidden",
-        FaultKind::NotFound => "missing",
-        FaultKind::Denied => "limit",
-        FaultKind::Refused | FaultKind::Unreachable | FaultKind::Unknown => "unreachable",
-        FaultKind::Conflict | FaultKind::Stale => "conflict",
-        FaultKind::Permanent => "invalid",
-    };
-    Obstacle { blocking: true, code: code.to_owned(), message: fault.message, hint: fault.hint }
+    Obstacle::of(fault, "forbidden")
 }
 
 /// Seconds, or a date.
@@ -120,6 +109,8 @@ fn cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+
+    use runbook_core::fault::FaultKind;
 
     use super::*;
 

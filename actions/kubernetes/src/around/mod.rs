@@ -70,12 +70,7 @@ pub(crate) async fn obstacles(
     let mut found = rights::missing(session, &needed, Some(&of.namespace), Some(&of.name)).await;
     match of.get(session).await {
         Ok(object) => found.extend(around(session, of, &object, purpose, Depth::Preflight).await?),
-        Err(fault) if fault.kind == FaultKind::NotFound => found.push(Obstacle {
-            blocking: true,
-            code: "missing".to_owned(),
-            message: fault.message,
-            hint: fault.hint,
-        }),
+        Err(fault) if fault.kind == FaultKind::NotFound => found.push(Obstacle::of(fault, "rbac")),
         // Named among the rights already.
         Err(fault) if fault.kind == FaultKind::Forbidden => {}
         Err(fault) => return Err(fault),

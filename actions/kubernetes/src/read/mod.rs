@@ -82,12 +82,7 @@ impl<R: Read> Action for Reading<R> {
             && let Err(fault) = self.observe(cx, input).await
         {
             match fault.kind {
-                FaultKind::NotFound => found.push(Obstacle {
-                    blocking: true,
-                    code: "missing".to_owned(),
-                    message: fault.message,
-                    hint: fault.hint,
-                }),
+                FaultKind::NotFound => found.push(Obstacle::of(fault, "rbac")),
                 _ => return Err(fault),
             }
         }
