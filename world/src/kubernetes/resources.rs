@@ -52,6 +52,13 @@ pub(crate) static RESOURCES: &[Resource] = &[
     Resource { plural: "endpoints", singular: "endpoints", kind: "Endpoints", short: &["ep"], ..PLAIN },
     Resource { plural: "events", singular: "event", kind: "Event", short: &["ev"], ..PLAIN },
     Resource {
+        plural: "limitranges",
+        singular: "limitrange",
+        kind: "LimitRange",
+        short: &["limits"],
+        ..PLAIN
+    },
+    Resource {
         plural: "namespaces",
         singular: "namespace",
         kind: "Namespace",

@@ -569,6 +569,7 @@ async fn no_body_makes_the_world_fail() {
         "/api/v1/services",
         "/api/v1/endpoints",
         "/api/v1/nodes",
+        "/api/v1/limitranges",
         "/api/v1/resourcequotas",
         "/api/v1/configmaps",
         "/apis/policy/v1/poddisruptionbudgets",
