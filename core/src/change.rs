@@ -287,15 +287,25 @@ pub struct Validation {
     pub grade: Grade,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Why the change would be taken and yet not come to its end, where that can be foreseen: a
-    /// quota without room for its pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doomed: Option<Fault>,
+    #[serde(default)]
+    pub ending: Ending,
+}
+
+/// What can be foreseen of how a change ends that the server takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    #[default]
+    Complete,
+    /// Nobody can tell whether it is complete in time: a quota lets new pods in only as old ones go.
+    Open(String),
+    /// It would not be complete: a quota without room for its pods.
+    Doomed(Fault),
 }
 
 impl Validation {
     pub fn of(grade: Grade, warnings: Vec<String>) -> Self {
-        Self { grade, warnings, doomed: None }
+        Self { grade, warnings, ending: Ending::Complete }
     }
 }
 

@@ -301,6 +301,9 @@ pub enum Body {
         verdict: Verdict,
         grade: Grade,
         reason: String,
+        /// It would begin, and nobody can tell whether it ends in time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
     },
 }
 

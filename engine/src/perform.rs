@@ -7,7 +7,7 @@ use futures::future::join_all;
 use runbook_contract::{Action, Cx, Obstacle, PlanCx, Registry};
 use runbook_core::{
     Timestamp, Value,
-    change::{Change, Landed, Observed, Planned, Progress, Validation},
+    change::{Change, Ending, Landed, Observed, Planned, Progress, Validation},
     duration::Duration,
     event::Reading,
     fault::{Fault, FaultKind},
@@ -171,15 +171,15 @@ impl Call<'_> {
     async fn plan(&self, read: &Read, cx: &PlanCx) -> Result<(Planned, Validation), Fault> {
         let action = self.performer.action(&read.action)?;
         self.within_limits(action, &read.input)?;
-        let (mut warnings, mut doomed) = (Vec::new(), None);
+        let (mut warnings, mut ending) = (Vec::new(), Ending::Complete);
         if self.run.is_dry() {
-            (warnings, doomed) = self.obstacles(action, &read.input).await?;
+            (warnings, ending) = self.obstacles(action, &read.input).await?;
         }
         let (planned, touched, seen_warnings) = self.plan_once(action, &read.input, cx).await?;
         warnings.extend(seen_warnings);
         let (planned, mut validation) = self.validated(action, planned, touched, warnings).await?;
-        if validation.doomed.is_none() && matches!(planned, Planned::Change(_)) {
-            validation.doomed = doomed;
+        if matches!(planned, Planned::Change(_)) {
+            validation.ending = ending;
         }
         Ok((planned, validation))
     }
@@ -191,17 +191,17 @@ impl Call<'_> {
         }
     }
 
-    /// What would stand in the way: as warnings, and as the fault with which a change would end that
-    /// is made all the same. A missing right is a fault at once.
+    /// What would stand in the way: as warnings, and as the end of a change that is made all the
+    /// same. A missing right is a fault at once.
     async fn obstacles(
         &self,
         action: &Arc<dyn Action>,
         input: &Value,
-    ) -> Result<(Vec<String>, Option<Fault>), Fault> {
+    ) -> Result<(Vec<String>, Ending), Fault> {
         let (revealed, mask) = reveal(input, self.performer.secrets.as_ref())?;
         let cx = self.cx(String::new());
         let found = within(self.timeout, FaultKind::Unreachable, action.preflight(&cx, &revealed)).await;
-        let Ok(found) = found else { return Ok((Vec::new(), None)) };
+        let Ok(found) = found else { return Ok((Vec::new(), Ending::Complete)) };
         let denied: Vec<&str> = found
             .iter()
             .filter(|obstacle| obstacle.blocking && ["rbac", "iam"].contains(&obstacle.code.as_str()))
@@ -212,12 +212,15 @@ impl Call<'_> {
             let fault = Fault { hint, ..Fault::forbidden(denied.join("; ")) };
             return Err(mask.fault(fault.by_server()));
         }
-        let doom = found.iter().find(|obstacle| obstacle.blocking);
-        let doomed = doom.map(|obstacle| {
-            let fault = Fault::permanent(obstacle.message.clone());
-            mask.fault(Fault { hint: obstacle.hint.clone(), ..fault })
-        });
-        Ok((mask.lines(found.into_iter().map(|obstacle| obstacle.message).collect()), doomed))
+        let ending = if let Some(doom) = found.iter().find(|obstacle| obstacle.blocking) {
+            let fault = Fault::permanent(doom.message.clone());
+            Ending::Doomed(mask.fault(Fault { hint: doom.hint.clone(), ..fault }))
+        } else if let Some(delay) = found.iter().find(|obstacle| obstacle.code == "delay") {
+            Ending::Open(mask.text(&delay.message))
+        } else {
+            Ending::Complete
+        };
+        Ok((mask.lines(found.into_iter().map(|obstacle| obstacle.message).collect()), ending))
     }
 
     async fn plan_once(
@@ -273,7 +276,7 @@ impl Call<'_> {
         warnings.extend(mask.lines(validation.warnings));
         warnings.dedup();
         let grade = if touched { validation.grade.max(Grade::Predicted) } else { validation.grade };
-        Ok((Planned::Change(change), Validation { grade, warnings, doomed: validation.doomed }))
+        Ok((Planned::Change(change), Validation::of(grade, warnings)))
     }
 
     /// Locks the target, then looks and plans again.

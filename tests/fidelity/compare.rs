@@ -91,12 +91,13 @@ pub fn claims(name: &str, dry: &Run, live: &Run, stage: &dyn Stage, images: (&Va
             if let Some(change) = dry.node(id).and_then(|node| node.change.as_deref()) {
                 foreseen = stage.foreseen(&foreseen, change);
             }
+            let open = dry.node(id).is_some_and(|node| node.open);
             let (would_end, does_end) = (would.failure.is_null(), did.failure.is_null());
             claims.push(claim(
                 id,
                 About::Completion,
-                "predicted",
-                would_end == does_end,
+                if open { "unknown" } else { "predicted" },
+                open || would_end == does_end,
                 would.failure,
                 did.failure,
             ));

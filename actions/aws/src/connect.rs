@@ -53,6 +53,8 @@ async fn settings(config: &Config) -> Result<SdkConfig, Fault> {
             SdkConfig::builder().behavior_version(BehaviorVersion::latest()).timeout_config(times);
         alone.set_region(config.region.clone().map(Region::new));
         alone.set_endpoint_url(config.endpoint_url.clone()).set_credentials_provider(keys);
+        // The default client would go through the machine's proxy, also to loopback.
+        alone.set_http_client(Some(aws_smithy_http_client::Builder::new().build_http()));
         return Ok(alone.build());
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(times);

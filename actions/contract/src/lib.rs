@@ -173,7 +173,7 @@ impl PlanCx {
 pub struct Obstacle {
     /// Whether the action would fail, rather than merely surprise.
     pub blocking: bool,
-    /// A stable word: `rbac`, `hpa`, `paused`, `quota`, `pdb`, `argocd`, `limit`, `missing`, …
+    /// A stable word: `rbac`, `hpa`, `paused`, `quota`, `delay`, `pdb`, `argocd`, `limit`, `missing`, …
     pub code: String,
     pub message: String,
     pub hint: Option<String>,

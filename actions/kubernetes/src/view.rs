@@ -92,20 +92,37 @@ pub(crate) struct Strategy {
 pub(crate) struct RollingUpdate {
     /// A number, or a share such as `25%`.
     pub(crate) max_unavailable: Value,
+    /// Likewise.
+    pub(crate) max_surge: Value,
 }
 
 impl Strategy {
     /// How many pods may be missing during a rollout, so that new ones have room.
     pub(crate) fn may_be_missing(&self, desired: i64) -> i64 {
-        match &self.rolling_update.max_unavailable {
-            _ if self.kind == "Recreate" => desired,
-            Value::Number(count) => count.as_i64().unwrap_or(0),
-            Value::String(share) => {
-                let share = share.trim_end_matches('%').parse::<i64>().unwrap_or(0);
-                desired.saturating_mul(share) / 100
-            }
-            _ => 0,
+        if self.kind == "Recreate" {
+            return desired;
         }
+        hundredths(&self.rolling_update.max_unavailable, desired) / 100
+    }
+
+    /// How many pods there may be during a rollout beyond those desired.
+    pub(crate) fn may_be_beside(&self, desired: i64) -> i64 {
+        if self.kind == "Recreate" {
+            return 0;
+        }
+        hundredths(&self.rolling_update.max_surge, desired).saturating_add(99) / 100
+    }
+}
+
+/// A number, or a share of the pods desired, in hundredths of a pod: the server rounds a surge up
+/// and what may be missing down.
+fn hundredths(of: &Value, desired: i64) -> i64 {
+    match of {
+        Value::Number(count) => count.as_i64().unwrap_or(0).saturating_mul(100),
+        Value::String(share) => {
+            desired.saturating_mul(share.trim_end_matches('%').parse::<i64>().unwrap_or(0))
+        }
+        _ => 0,
     }
 }
 

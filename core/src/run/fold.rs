@@ -389,8 +389,9 @@ impl Node {
                 self.ask(prompt.clone(), from.clone(), about);
             }
             Body::Answered { answer, .. } => self.answered(answer, event)?,
-            Body::Foreseen { verdict, grade, reason, .. } => {
+            Body::Foreseen { verdict, grade, reason, open, .. } => {
                 self.foreseen = Some((*verdict, reason.clone()));
+                self.open = *open;
                 self.grade = Some(*grade);
                 self.uncertain |= *verdict == crate::event::Verdict::MayRun;
             }

@@ -4,9 +4,10 @@ use super::{
     Node, Phase, Run,
     draft::{Draft, End},
     fold::Corrupt,
-    node::Role,
+    node::{List, Role},
 };
 use crate::{
+    change::Ending,
     duration::Duration,
     event::{Body, Gate, StepStatus, Verdict},
     fault::{Fault, FaultKind},
@@ -42,20 +43,29 @@ impl Draft {
         &mut self,
         path: &str,
         gate: Option<Gate>,
-        doomed: Option<Fault>,
+        ending: Ending,
     ) -> Result<(), Corrupt> {
         if let Some(gate) = gate {
             self.emit(Body::ApprovalRequested { step: path.to_owned(), gate })?;
         }
         let grade = self.node(path).and_then(|node| node.grade).unwrap_or(Grade::Unknown);
-        if let Some(fault) = doomed {
-            let reason = format!("would be made, but not complete: {fault}");
-            self.foresee(path, self.run.reach(path), grade, reason)?;
-            return self.fail(path, fault);
+        let reason = match &ending {
+            Ending::Complete => self.run.why_reached(path),
+            Ending::Open(why) => format!("would be made, and may not be complete in time: {why}"),
+            Ending::Doomed(fault) => format!("would be made, but not complete: {fault}"),
+        };
+        let open = matches!(ending, Ending::Open(_));
+        self.emit(Body::Foreseen {
+            step: path.to_owned(),
+            verdict: self.run.reach(path),
+            grade,
+            reason,
+            open,
+        })?;
+        match ending {
+            Ending::Doomed(fault) => self.fail(path, fault),
+            _ => self.end(path, End::of(StepStatus::Succeeded)),
         }
-        let reason = self.run.why_reached(path);
-        self.foresee(path, self.run.reach(path), grade, reason)?;
-        self.end(path, End::of(StepStatus::Succeeded))
     }
 
     pub(super) fn foresee_fault(&mut self, path: &str, fault: Fault) -> Result<(), Corrupt> {
@@ -121,7 +131,7 @@ impl Draft {
     }
 
     fn foresee(&mut self, path: &str, verdict: Verdict, grade: Grade, reason: String) -> Result<(), Corrupt> {
-        self.emit(Body::Foreseen { step: path.to_owned(), verdict, grade, reason })
+        self.emit(Body::Foreseen { step: path.to_owned(), verdict, grade, reason, open: false })
     }
 }
 
@@ -164,14 +174,23 @@ impl Run {
         if node.role == Role::Option {
             return self.why_option_uncertain(node);
         }
-        let open = self.nodes().find(|other| {
+        // What is done finally is done however the steps before it ended.
+        if node.place.list == List::Finally {
+            return None;
+        }
+        let before = |other: &&Node| {
             other.frame == node.frame
                 && other.path != node.path
-                && other.step().required == Some(true)
                 && other.phase.is_ended()
-                && other.passed.is_none()
                 && other.role == Role::Step
-        });
+        };
+        if let Some(open) = self.nodes().filter(before).find(|other| other.open) {
+            return Some(format!("only if `{}` is complete in time", open.path));
+        }
+        let open = self
+            .nodes()
+            .filter(before)
+            .find(|other| other.step().required == Some(true) && other.passed.is_none());
         open.map(|open| format!("only if `{}` passes, which is not known yet", open.path))
     }
 

@@ -110,6 +110,8 @@ pub struct Node {
     pub foreseen: Option<(Verdict, String)>,
     /// Dry-run: whether it is uncertain that the step is reached at all.
     pub uncertain: bool,
+    /// Dry-run: it would begin, and nobody can tell whether it ends in time.
+    pub open: bool,
 }
 
 /// What someone said to a gate.
@@ -310,6 +312,7 @@ impl Node {
             landed: false,
             foreseen: None,
             uncertain: false,
+            open: false,
         }
     }
 

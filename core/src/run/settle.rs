@@ -207,7 +207,7 @@ impl Draft {
         })?;
         let gate = self.node(&step).and_then(|node| self.run.gate_of(node, self.now));
         if self.run.is_dry() {
-            return self.foresee_change(&step, gate, validation.doomed);
+            return self.foresee_change(&step, gate, validation.ending);
         }
         match gate {
             Some(gate) => self.emit(Body::ApprovalRequested { step, gate }),

@@ -75,6 +75,10 @@ impl<'a> Looker<'a> {
     }
 
     fn step(&self, step: &Step, names: &Value, prefix: &str, depth: usize, found: &mut Found) {
+        let ruled_out = |when: &String| matches!(expression::holds(when, names), Ok(Some(false)));
+        if step.when.as_ref().is_some_and(ruled_out) {
+            return;
+        }
         let path = format!("{prefix}{}", step.id);
         if let Some(approval) = &step.approval {
             self.approval(approval, &path, found);

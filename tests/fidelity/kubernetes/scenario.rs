@@ -377,9 +377,7 @@ const LOST: &[Ask] = &[
 /// What is asked with some rights only.
 const WITH_RIGHTS: &[&str] = &["scale-up", "undo", "restart", "env", "resources", "merge", "apply-labels"];
 
-/// What is asked where limits of the cluster stand in the way: surroundings, shape, asks. Rollouts
-/// that a full quota slows down but lets through are not among them: when the controllers try again
-/// is up to their back-off, which no look can tell.
+/// What is asked where limits of the cluster stand in the way: surroundings, shape, asks.
 const CONFINED: &[(Around, &str, &[Ask])] = &[
     (
         Around::PodQuota,
@@ -387,6 +385,7 @@ const CONFINED: &[(Around, &str, &[Ask])] = &[
         &[
             ("scale-within", "scale", r#"{"deployment": "NAME", "replicas": 4}"#),
             ("scale-over", "scale", r#"{"deployment": "NAME", "replicas": 6}"#),
+            ("restart-within", "rollout_restart", r#"{"deployment": "NAME"}"#),
         ],
     ),
     (
@@ -399,6 +398,15 @@ const CONFINED: &[(Around, &str, &[Ask])] = &[
             ("scale-down", "scale", r#"{"deployment": "NAME", "replicas": 2}"#),
         ],
     ),
+    (
+        Around::PodQuota,
+        "filled",
+        &[
+            ("restart-yielding", "rollout_restart", r#"{"deployment": "NAME"}"#),
+            ("env-yielding", "set_env", r#"{"deployment": "NAME", "env": {"MODE": "slow"}}"#),
+        ],
+    ),
+    (Around::PodQuota, "surging", &[("restart-yielding", "rollout_restart", r#"{"deployment": "NAME"}"#)]),
     (
         Around::PodQuota,
         "recreated",

@@ -118,6 +118,7 @@ fn others() -> Vec<Shape> {
     let unyielding = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
     vec![
         Shape::of("small", 1).released("shop/api:2", "deploy 2"),
+        Shape { finally: four.clone(), ..filled.clone().released("shop/api:2", "deploy 2") },
         // A rollout may not miss any of its pods.
         Shape {
             name: "filled-unyielding",

@@ -141,21 +141,30 @@ pub(crate) fn warnings(obstacles: Vec<Obstacle>) -> Vec<String> {
 }
 
 /// What the pods will ask for beyond what they ask for now.
-fn needs(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> quota::Amounts {
-    let counts = Counts::of(of.kind, workload);
+fn needs(of: &WorkloadRef, workload: &Workload, purpose: &Purpose) -> quota::Needs {
+    let desired = Counts::of(of.kind, workload).desired;
+    let template = &workload.spec.template;
     match purpose {
-        Purpose::Any => quota::Amounts::default(),
-        Purpose::Scale { to } => quota::of_pods(&workload.spec.template, to - counts.desired),
+        Purpose::Any => quota::Needs::default(),
+        Purpose::Scale { to } => quota::Needs {
+            at_least: quota::of_pods(template, to - desired),
+            at_ease: quota::Amounts::default(),
+        },
         Purpose::Rollout { more, .. } => {
             let strategy = &workload.spec.strategy;
+            let rolls = of.kind == Kind::Deployment && desired > 0;
+            let ease = if rolls { strategy.may_be_beside(desired) } else { 0 };
             // A rollout that may not miss a pod needs room for one beside all that there are.
-            let beside = of.kind == Kind::Deployment && strategy.may_be_missing(counts.desired) == 0;
-            let mut needed = quota::of_pods(&workload.spec.template, i64::from(beside && counts.desired > 0));
-            for (name, each) in more {
-                let sum = needed.entry(name.clone()).or_default();
-                *sum = sum.plus(each.times(counts.desired));
-            }
-            needed
+            let least = i64::from(rolls && strategy.may_be_missing(desired) == 0);
+            let with = |beside| {
+                let mut needed = quota::of_pods(template, beside);
+                for (name, each) in more {
+                    let sum = needed.entry(name.clone()).or_default();
+                    *sum = sum.plus(each.times(desired));
+                }
+                needed
+            };
+            quota::Needs { at_least: with(least), at_ease: with(ease) }
         }
     }
 }

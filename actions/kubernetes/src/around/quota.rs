@@ -60,40 +60,87 @@ pub(crate) fn of_pods(template: &Template, count: i64) -> Amounts {
     amounts
 }
 
+/// The room that a change needs.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// Without it the change does not come to its end.
+    pub(super) at_least: Amounts,
+    /// Without it the change waits for pods that go.
+    pub(super) at_ease: Amounts,
+}
+
 pub(super) async fn look(
     session: &Session<'_>,
     of: &WorkloadRef,
-    needed: &Amounts,
+    needs: &Needs,
 ) -> Result<Vec<Obstacle>, Fault> {
-    if needed.values().all(|amount| *amount <= Quantity::ZERO) {
+    let mut amounts = needs.at_least.values().chain(needs.at_ease.values());
+    if amounts.all(|amount| *amount <= Quantity::ZERO) {
         return Ok(Vec::new());
     }
     let place = Place::core("resourcequotas").within(&of.namespace);
     let quotas = session.list(&place, None, None).await?.items.into_iter().map(parse::<ResourceQuota>);
     let quotas: Vec<ResourceQuota> = quotas.collect::<Result<_, _>>()?;
-    Ok(quotas.iter().flat_map(|quota| exceeded(quota, needed)).collect())
+    let all = quotas.iter().flat_map(|quota| {
+        let short = exceeded(quota, &needs.at_least).map(|it| it.blocks());
+        let short: Vec<Obstacle> = short.collect();
+        if short.is_empty() { exceeded(quota, &needs.at_ease).map(|it| it.delays()).collect() } else { short }
+    });
+    Ok(all.collect())
 }
 
-/// Quotas with a scope are for some pods only; whether for these is not worked out here.
-fn exceeded(quota: &ResourceQuota, needed: &Amounts) -> Vec<Obstacle> {
-    if !quota.spec.scopes.is_empty() || quota.spec.scope_selector.is_some() {
-        return Vec::new();
-    }
-    let limits = quota.status.hard.iter().filter_map(|(name, hard)| {
-        let asked = *needed.get(full_name(name))?;
-        let used = quota.status.used.get(name).and_then(Quantity::of).unwrap_or_default();
-        let hard = Quantity::of(hard)?;
-        (asked > Quantity::ZERO && used.plus(asked) > hard).then(|| Obstacle {
+/// A limit of a quota without the room that is asked for.
+struct Short<'q> {
+    quota: &'q str,
+    name: &'q str,
+    used: Quantity,
+    hard: Quantity,
+    asked: Quantity,
+}
+
+impl Short<'_> {
+    fn blocks(&self) -> Obstacle {
+        let Self { quota, name, used, hard, asked } = self;
+        Obstacle {
             blocking: true,
             code: "quota".to_owned(),
             message: format!(
-                "quota `{}` has no room: {name} is at {used} of {hard}, and {asked} more would be needed",
-                quota.metadata.name
+                "quota `{quota}` has no room: {name} is at {used} of {hard}, and {asked} more would be needed"
             ),
             hint: Some("free some, or ask for a larger quota".to_owned()),
+        }
+    }
+
+    /// The controllers try again after pauses that double, so nobody can tell when they are through.
+    fn delays(&self) -> Obstacle {
+        let Self { quota, name, used, hard, asked } = self;
+        Obstacle {
+            blocking: false,
+            code: "delay".to_owned(),
+            message: format!(
+                "quota `{quota}` slows it down: {name} is at {used} of {hard}, and {asked} more would be asked for; \
+                 new pods come only as old ones go"
+            ),
+            hint: Some("free some, ask for a larger quota, or give the step more time".to_owned()),
+        }
+    }
+}
+
+/// Quotas with a scope are for some pods only; whether for these is not worked out here.
+fn exceeded<'q>(quota: &'q ResourceQuota, needed: &'q Amounts) -> impl Iterator<Item = Short<'q>> {
+    let for_all = quota.spec.scopes.is_empty() && quota.spec.scope_selector.is_none();
+    quota.status.hard.iter().filter(move |_| for_all).filter_map(|(name, hard)| {
+        let asked = *needed.get(full_name(name))?;
+        let used = quota.status.used.get(name).and_then(Quantity::of).unwrap_or_default();
+        let hard = Quantity::of(hard)?;
+        (asked > Quantity::ZERO && used.plus(asked) > hard).then_some(Short {
+            quota: &quota.metadata.name,
+            name,
+            used,
+            hard,
+            asked,
         })
-    });
-    limits.collect()
+    })
 }
 
 /// Quotas have short names for requests.
@@ -138,7 +185,8 @@ mod tests {
             (json!({"pods": "1"}), json!({"pods": "1"}), json!(["BestEffort"]), vec![]),
             (json!({"services": "1"}), json!({"services": "1"}), json!([]), vec![]),
         ] {
-            let found = exceeded(&quota(hard.clone(), used, scopes), &needed);
+            let quota = quota(hard.clone(), used, scopes);
+            let found: Vec<Obstacle> = exceeded(&quota, &needed).map(|it| it.blocks()).collect();
             let named: Vec<_> = names
                 .iter()
                 .filter(|name| found.iter().any(|it| it.message.contains(&format!("{name} is at"))))
