@@ -4,6 +4,7 @@
 //! Invariant: nothing here reads a clock, a random source, a file, an environment variable or the
 //! network. Time and identifiers come in as arguments, so every function can be replayed.
 
+pub mod alert;
 pub mod change;
 pub mod check;
 pub mod duration;
