@@ -22,8 +22,12 @@ pub(crate) struct Bell(Mutex<State>);
 struct State {
     /// Moves when anyone else may have appended.
     mark: u64,
+    /// Moves when anything was written, by whomever.
+    pulse: u64,
     /// What this process has appended last, by run.
     heads: BTreeMap<RunId, u64>,
+    /// Those who wait for anything at all.
+    any: Arc<Notify>,
     /// By run, so that an append wakes only whom it concerns: thousands may be waiting.
     waiting: BTreeMap<RunId, Waiting>,
 }
@@ -37,7 +41,13 @@ struct Waiting {
 impl Default for Bell {
     /// Counts from 1, so that `Mark::default()` is always in the past.
     fn default() -> Self {
-        Self(Mutex::new(State { mark: 1, heads: BTreeMap::new(), waiting: BTreeMap::new() }))
+        Self(Mutex::new(State {
+            mark: 1,
+            pulse: 1,
+            heads: BTreeMap::new(),
+            any: Arc::default(),
+            waiting: BTreeMap::new(),
+        }))
     }
 }
 
@@ -53,6 +63,12 @@ impl Bell {
         if let Some(waiting) = state.waiting.get(&run) {
             waiting.notify.notify_waiters();
         }
+        state.stir();
+    }
+
+    /// This process has written something that belongs to no run.
+    pub(crate) fn stir(&self) {
+        self.state().stir();
     }
 
     /// Somebody may have appended to any run.
@@ -83,6 +99,20 @@ impl Bell {
         }
     }
 
+    /// Returns when anything was written since a mark of this kind was taken.
+    pub(crate) async fn stirred(&self, since: Mark) -> Mark {
+        let any = Arc::clone(&self.state().any);
+        loop {
+            let mut notified = pin!(any.notified());
+            notified.as_mut().enable();
+            let pulse = self.state().pulse;
+            if pulse != since.0 {
+                return Mark(pulse);
+            }
+            notified.await;
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +122,12 @@ impl State {
     fn ring(&mut self) {
         self.mark += 1;
         self.waiting.values().for_each(|waiting| waiting.notify.notify_waiters());
+        self.stir();
+    }
+
+    fn stir(&mut self) {
+        self.pulse += 1;
+        self.any.notify_waiters();
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use runbook_journal::{Journal, Memory, laws};
+//! # use runbook_journal::{Memory, Shelf, laws};
 //! # async fn example() {
-//! laws::hold(async || Arc::new(Memory::new()) as Arc<dyn Journal>).await;
+//! laws::hold(async || Arc::new(Memory::new()) as Arc<dyn Shelf>).await;
 //! # }
 //! ```
 
@@ -13,6 +13,7 @@ mod change;
 mod claim;
 mod lock;
 mod query;
+mod shelf;
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use runbook_core::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::{Batch, Journal};
+use crate::{Batch, Shelf};
 
 /// A journal that waits for ever breaks a law too.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy)]
 pub struct Law {
     pub name: &'static str,
-    pub check: fn(Arc<dyn Journal>) -> BoxFuture<'static, ()>,
+    pub check: fn(Arc<dyn Shelf>) -> BoxFuture<'static, ()>,
 }
 
 impl fmt::Debug for Law {
@@ -82,13 +83,21 @@ pub const ALL: &[Law] = laws![
     lock::only_the_holder_unlocks,
     lock::one_of_many_gets_the_lock,
     lock::times_are_kept_to_the_nanosecond,
+    shelf::a_document_comes_back_as_it_was_written,
+    shelf::what_was_changed_meanwhile_is_not_overwritten,
+    shelf::writes_are_done_all_or_none,
+    shelf::one_of_many_creates_a_document,
+    shelf::documents_come_by_time_in_pages,
+    shelf::documents_are_found_by_state_and_parent,
+    shelf::lists_and_writes_are_bounded,
+    shelf::whatever_is_written_stirs,
 ];
 
 /// Checks all laws, each on a journal of its own.
 ///
 /// # Panics
 /// With the names of the laws that do not hold.
-pub async fn hold(fresh: impl AsyncFn() -> Arc<dyn Journal>) {
+pub async fn hold(fresh: impl AsyncFn() -> Arc<dyn Shelf>) {
     let mut broken = Vec::new();
     for law in ALL {
         let check = AssertUnwindSafe((law.check)(fresh().await)).catch_unwind();

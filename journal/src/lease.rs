@@ -5,7 +5,7 @@ use runbook_core::{Timestamp, event::RunId};
 use crate::JournalError;
 
 /// The state of one target. The fence outlives its holders.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Lease {
     pub(crate) fence: u64,
     pub(crate) holder: Option<(RunId, Timestamp)>,

@@ -9,6 +9,7 @@ mod bell;
 mod checked;
 mod lease;
 mod memory;
+mod shelf;
 mod sqlite;
 
 use std::{fmt::Debug, path::PathBuf, sync::Arc};
@@ -22,6 +23,10 @@ use runbook_core::{
 pub use crate::{
     checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
     memory::Memory,
+    shelf::{
+        Document, DocumentQuery, Expect, LARGEST_DOCUMENT, LONGEST_KEY, MOST_DOCUMENTS, MOST_WRITES, Order,
+        Shelf, Write,
+    },
     sqlite::Sqlite,
 };
 
@@ -146,6 +151,13 @@ pub enum JournalError {
     /// The batch is not one that a run can have; trying again does not help.
     #[error("entry {seq} of {run} cannot be added: {why}")]
     Refused { run: RunId, seq: u64, why: String },
+    /// Someone else has written first: read and decide again.
+    #[error("{kind} `{id}` was changed by someone else: it is at version {version}")]
+    Changed { kind: String, id: String, version: u64 },
+    #[error("it is too much to be kept: {why}")]
+    TooLarge { why: String },
+    #[error("{kind} `{id}` cannot be read: {why}")]
+    Unreadable { kind: String, id: String, why: String },
     #[error("entry {seq} of {run} is damaged: {why}")]
     Damaged { run: RunId, seq: u64, why: String },
     #[error(
@@ -164,13 +176,14 @@ impl JournalError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Moved { .. } => None,
+            Self::Moved { .. } | Self::Changed { .. } => None,
+            Self::TooLarge { .. } => Some("make it smaller, or split it"),
             Self::Claimed { .. } => Some("follow it with `runbook timeline RUN --follow`"),
             Self::Locked { .. } => Some("wait for that run to end, or cancel it with `runbook cancel RUN`"),
             Self::Refused { .. } => {
                 Some("`runbook timeline RUN --verify` shows whether its journal is whole; if so, report this")
             }
-            Self::Damaged { .. } => {
+            Self::Damaged { .. } | Self::Unreadable { .. } => {
                 Some("`runbook timeline RUN --verify` shows where the chain breaks; restore a backup")
             }
             Self::Newer { .. } => Some("use the newer version, or point `store` at another database"),

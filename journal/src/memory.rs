@@ -11,7 +11,10 @@ use runbook_core::{
     event::{Record, RunId, Summary, genesis},
 };
 
-use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::Bell, lease::Lease};
+use crate::{
+    Batch, Claim, Document, DocumentQuery, Expect, Journal, JournalError, Mark, Order, RunHead, RunQuery,
+    Shelf, Write, bell::Bell, lease::Lease, shelf,
+};
 
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -30,13 +33,14 @@ impl Memory {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     runs: BTreeMap<RunId, Kept>,
     locks: BTreeMap<String, Lease>,
+    documents: BTreeMap<(String, String), Document>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     records: Vec<Record>,
     updated_at: Timestamp,
@@ -117,7 +121,75 @@ impl Journal for Memory {
     }
 }
 
+#[async_trait]
+impl Shelf for Memory {
+    async fn write(&self, writes: Vec<Write>) -> Result<(), JournalError> {
+        shelf::check(&writes)?;
+        let mut heads = Vec::new();
+        {
+            let mut state = self.state();
+            let mut next = state.clone();
+            for write in writes {
+                match write {
+                    Write::Append(batch) => {
+                        let at = batch.check()?;
+                        heads.push(batch.head());
+                        next.append(batch, at)?;
+                    }
+                    Write::Put { document, expect } => next.put(document, expect)?,
+                    Write::Remove { kind, id } => drop(next.documents.remove(&(kind, id))),
+                }
+            }
+            *state = next;
+        }
+        for (run, head) in heads {
+            self.bell.appended(run, head);
+        }
+        self.bell.stir();
+        Ok(())
+    }
+
+    async fn document(&self, kind: &str, id: &str) -> Result<Option<Document>, JournalError> {
+        Ok(self.state().documents.get(&(kind.to_owned(), id.to_owned())).cloned())
+    }
+
+    async fn documents(&self, query: &DocumentQuery) -> Result<Vec<Document>, JournalError> {
+        let state = self.state();
+        let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        let mut found: Vec<&Document> = state
+            .documents
+            .values()
+            .filter(|it| {
+                it.kind == query.kind && is(&query.state, &it.state) && is(&query.parent, &it.parent)
+            })
+            .collect();
+        found.sort_by_key(|it| it.place());
+        if query.order == Order::NewestFirst {
+            found.reverse();
+        }
+        let comes_after = |it: &&Document| match (&query.after, query.order) {
+            (None, _) => true,
+            (Some(last), Order::NewestFirst) => it.place() < *last,
+            (Some(last), Order::OldestFirst) => it.place() > *last,
+        };
+        Ok(found.into_iter().filter(comes_after).take(query.bound()).cloned().collect())
+    }
+
+    async fn stirred(&self, since: Mark) -> Result<Mark, JournalError> {
+        Ok(self.bell.stirred(since).await)
+    }
+}
+
 impl State {
+    fn put(&mut self, mut document: Document, expect: Expect) -> Result<(), JournalError> {
+        let key = (document.kind.clone(), document.id.clone());
+        let version = self.documents.get(&key).map_or(0, |kept| kept.version);
+        expect.fits(&document.kind, &document.id, version)?;
+        document.version = version + 1;
+        self.documents.insert(key, document);
+        Ok(())
+    }
+
     fn append(&mut self, batch: Batch, at: Option<Timestamp>) -> Result<(), JournalError> {
         match self.runs.get_mut(&batch.run) {
             Some(kept) => {

@@ -11,6 +11,7 @@ mod fault;
 mod group;
 mod place;
 mod reader;
+mod shelf;
 mod watch;
 mod writer;
 
@@ -29,7 +30,10 @@ use self::{
     watch::Watch,
     writer::{Asked, Writer},
 };
-use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, bell::Bell};
+use crate::{
+    Batch, Claim, Document, DocumentQuery, Journal, JournalError, Mark, RunHead, RunQuery, Shelf, Write,
+    bell::Bell,
+};
 
 /// A journal in one SQLite file.
 #[derive(Debug)]
@@ -171,6 +175,26 @@ impl Journal for Sqlite {
 
     fn durability(&self) -> String {
         self.durability.clone()
+    }
+}
+
+#[async_trait]
+impl Shelf for Sqlite {
+    async fn write(&self, writes: Vec<Write>) -> Result<(), JournalError> {
+        let asked = Asked::write(writes)?;
+        self.ask(asked).await.map(|_| ())
+    }
+
+    async fn document(&self, kind: &str, id: &str) -> Result<Option<Document>, JournalError> {
+        self.reader.document(kind, id).await
+    }
+
+    async fn documents(&self, query: &DocumentQuery) -> Result<Vec<Document>, JournalError> {
+        self.reader.documents(query).await
+    }
+
+    async fn stirred(&self, since: Mark) -> Result<Mark, JournalError> {
+        Ok(self.watch.stirred(since).await)
     }
 }
 

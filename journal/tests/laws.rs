@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use runbook_journal::{Journal, Memory, Sqlite, laws};
+use runbook_journal::{Memory, Shelf, Sqlite, laws};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
-    laws::hold(async || Arc::new(Memory::new()) as Arc<dyn Journal>).await;
+    laws::hold(async || Arc::new(Memory::new()) as Arc<dyn Shelf>).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,7 @@ async fn sqlite() {
     let opened = AtomicUsize::new(0);
     laws::hold(async || {
         let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
-        Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Journal>
+        Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Shelf>
     })
     .await;
 }
@@ -30,7 +30,7 @@ async fn sqlite_on_one_thread() {
     let opened = AtomicUsize::new(0);
     laws::hold(async || {
         let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
-        Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Journal>
+        Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Shelf>
     })
     .await;
 }

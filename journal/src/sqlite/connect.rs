@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const APPLICATION: i64 = 0x526e_426b;
 
 /// What leads from one schema to the next; the version of a database is how many were applied.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Opens a database for writing and brings its schema up to date. Says how safe a commit is.
 pub(super) fn open(place: &Place) -> Result<(Connection, String), JournalError> {

@@ -11,8 +11,8 @@ use rusqlite::{
 };
 
 use super::{
-    column,
-    writer::{Append, Asked},
+    column, shelf,
+    writer::{Append, Asked, Part},
 };
 use crate::{JournalError, lease::Lease};
 
@@ -45,11 +45,12 @@ pub(super) struct Committed {
 /// Does what is asked, in this order, in one transaction. An error means that nothing of it was
 /// done; a refusal of one is among the answers and leaves the others alone.
 pub(super) fn commit(conn: &mut Connection, asked: &[Asked]) -> Result<Committed, Error> {
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut answers = Vec::with_capacity(asked.len());
     for one in asked {
         answers.push(match one {
             Asked::Append(entry) => append(&transaction, entry)?.map(|()| 0),
+            Asked::Write(parts) => write(&mut transaction, parts)?.map(|()| 0),
             Asked::Lock { target, run, now, until } => lock(&transaction, target, *run, *now, *until)?,
             Asked::Unlock { target, run } => {
                 transaction.prepare_cached(UNLOCK)?.execute((target, run.to_string()))?;
@@ -67,7 +68,28 @@ pub(super) fn data_version(conn: &Connection) -> Result<i64, Error> {
     conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
-fn append(transaction: &Transaction<'_>, entry: &Append) -> Result<Result<(), JournalError>, Error> {
+/// A refused part takes the others back with it.
+fn write(transaction: &mut Transaction<'_>, parts: &[Part]) -> Result<Result<(), JournalError>, Error> {
+    let savepoint = transaction.savepoint()?;
+    for part in parts {
+        let done = match part {
+            Part::Append(entry) => append(&savepoint, entry)?,
+            Part::Put { document, expect } => shelf::put(&savepoint, document, *expect)?,
+            Part::Remove { kind, id } => {
+                shelf::remove(&savepoint, kind, id)?;
+                Ok(())
+            }
+        };
+        if done.is_err() {
+            // Dropping the savepoint rolls back to it.
+            return Ok(done);
+        }
+    }
+    savepoint.commit()?;
+    Ok(Ok(()))
+}
+
+fn append(transaction: &Connection, entry: &Append) -> Result<Result<(), JournalError>, Error> {
     let batch = &entry.batch;
     let head = transaction
         .prepare_cached(HEAD)?
@@ -93,7 +115,7 @@ fn append(transaction: &Transaction<'_>, entry: &Append) -> Result<Result<(), Jo
 
 /// Takes the run to its new head, and says its number.
 fn renew(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     entry: &Append,
     num: Option<i64>,
     seq: u64,

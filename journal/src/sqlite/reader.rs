@@ -103,7 +103,7 @@ impl Reader {
         listed.into_iter().map(Listed::head).collect()
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, JournalError> {

@@ -63,6 +63,11 @@ impl Watch {
         let _wait = Wait::begin(&self.0);
         self.0.bell.rung(run, after, since).await
     }
+
+    pub(super) async fn stirred(&self, since: Mark) -> Mark {
+        let _wait = Wait::begin(&self.0);
+        self.0.bell.stirred(since).await
+    }
 }
 
 impl Shared {

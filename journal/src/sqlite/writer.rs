@@ -21,7 +21,7 @@ use super::{
     group::{self, Committed},
     place::{Identity, Place},
 };
-use crate::{Batch, JournalError, bell::Bell};
+use crate::{Batch, Document, Expect, JournalError, Write, bell::Bell, shelf};
 
 /// Callers beyond these wait before they hand in what they ask for.
 const WAITING: usize = 256;
@@ -37,8 +37,18 @@ const PATIENCE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) enum Asked {
     Append(Box<Append>),
-    Lock { target: String, run: RunId, now: Timestamp, until: Timestamp },
-    Unlock { target: String, run: RunId },
+    /// All or none.
+    Write(Vec<Part>),
+    Lock {
+        target: String,
+        run: RunId,
+        now: Timestamp,
+        until: Timestamp,
+    },
+    Unlock {
+        target: String,
+        run: RunId,
+    },
 }
 
 /// A batch that has been checked, and its columns: what can be done before it is the writer's turn
@@ -53,26 +63,64 @@ pub(super) struct Append {
     pub(super) summary: String,
 }
 
-impl Asked {
-    pub(super) fn append(batch: Batch) -> Result<Self, JournalError> {
+/// One part of a write.
+#[derive(Debug)]
+pub(super) enum Part {
+    Append(Box<Append>),
+    Put { document: Document, expect: Expect },
+    Remove { kind: String, id: String },
+}
+
+impl Append {
+    fn of(batch: Batch) -> Result<Box<Self>, JournalError> {
         let at = batch.check()?;
         let summary = serde_json::to_string(&batch.summary).map_err(|error| JournalError::Refused {
             run: batch.run,
             seq: batch.after,
             why: format!("the run's summary cannot be written: {error}"),
         })?;
-        Ok(Self::Append(Box::new(Append {
+        Ok(Box::new(Self {
             id: batch.run.to_string(),
             at: at.map(column::from_time).unwrap_or_default(),
             started_at: column::from_time(batch.summary.started_at),
             summary,
             batch,
-        })))
+        }))
+    }
+
+    fn size(&self) -> usize {
+        self.batch.records.iter().map(|record| record.bytes.len()).sum()
+    }
+}
+
+impl Asked {
+    pub(super) fn append(batch: Batch) -> Result<Self, JournalError> {
+        Append::of(batch).map(Self::Append)
+    }
+
+    pub(super) fn write(writes: Vec<Write>) -> Result<Self, JournalError> {
+        shelf::check(&writes)?;
+        let parts = writes.into_iter().map(|write| {
+            Ok(match write {
+                Write::Append(batch) => Part::Append(Append::of(batch)?),
+                Write::Put { document, expect } => Part::Put { document, expect },
+                Write::Remove { kind, id } => Part::Remove { kind, id },
+            })
+        });
+        parts.collect::<Result<_, _>>().map(Self::Write)
     }
 
     fn size(&self) -> usize {
         match self {
-            Self::Append(entry) => entry.batch.records.iter().map(|record| record.bytes.len()).sum(),
+            Self::Append(entry) => entry.size(),
+            Self::Write(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Append(entry) => entry.size(),
+                    Part::Put { document, .. } => document.body.len(),
+                    Part::Remove { .. } => 0,
+                })
+                .sum(),
             Self::Lock { .. } | Self::Unlock { .. } => 0,
         }
     }
@@ -270,9 +318,8 @@ impl Desk {
             },
         };
         for (asked, answer) in asked.iter().zip(&answers) {
-            if let (Asked::Append(entry), Ok(_)) = (asked, answer) {
-                let (run, head) = entry.batch.head();
-                self.bell.appended(run, head);
+            if answer.is_ok() {
+                self.tell(asked);
             }
         }
         for (answer, (waiting, _room)) in answers.into_iter().zip(waiting) {
@@ -280,6 +327,26 @@ impl Desk {
             let _ = waiting.send(answer);
         }
         sync
+    }
+
+    /// Wakes those who wait for what was written.
+    fn tell(&self, asked: &Asked) {
+        let appended = |entry: &Append| {
+            let (run, head) = entry.batch.head();
+            self.bell.appended(run, head);
+        };
+        match asked {
+            Asked::Append(entry) => appended(entry),
+            Asked::Write(parts) => {
+                for part in parts {
+                    if let Part::Append(entry) = part {
+                        appended(entry);
+                    }
+                }
+                self.bell.stir();
+            }
+            Asked::Lock { .. } | Asked::Unlock { .. } => {}
+        }
     }
 
     fn commit_each(&mut self, asked: &[Asked]) -> Committed {
