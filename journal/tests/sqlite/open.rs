@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use runbook_core::Timestamp;
-use runbook_journal::{Journal, JournalError, Mark, RunQuery, Sqlite, laws::Story};
+use runbook_journal::{Journal, JournalError, Mark, RunQuery, Shelf as _, Sqlite, laws::Story};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
@@ -76,8 +76,8 @@ async fn what_is_not_a_journal_is_left_alone() {
     Connection::open(path("foreign.db")).unwrap().execute_batch(foreign).unwrap();
     fs::create_dir(path("folder.db")).unwrap();
     let cases = [
-        ("newer.db", "newer version of runbook (schema 99, this one knows 1)"),
-        ("empty but newer.db", "newer version of runbook (schema 7, this one knows 1)"),
+        ("newer.db", "newer version of runbook (schema 99, this one knows 2)"),
+        ("empty but newer.db", "newer version of runbook (schema 7, this one knows 2)"),
         ("text.db", "not a SQLite database"),
         ("foreign.db", "belongs to another program"),
         ("folder.db", "not a file"),
@@ -153,4 +153,19 @@ fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// What an older version has written is taken along: its runs are there, and documents can be kept.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("older.db");
+    written(&path, 3).await;
+    let older = "DROP TABLE documents; PRAGMA user_version = 1";
+    Connection::open(&path).unwrap().execute_batch(older).unwrap();
+    let refused = Sqlite::open_read_only(&path).await.unwrap_err();
+    assert!(refused.to_string().contains("its schema is older"), "{refused}");
+    let journal = Sqlite::open(&path).await.unwrap();
+    assert_eq!(journal.runs(&RunQuery::default()).await.unwrap()[0].seq, 3);
+    assert_eq!(journal.document("alert", "a").await.unwrap(), None);
 }
