@@ -121,7 +121,7 @@ fn a_database_of_a_newer_version_stays_as_it_is() {
         assert_eq!(
             project.refused(args, 2),
             "error: database PROJECT/state/runbook.db was written by a newer version of runbook (schema 99, this \
-             one knows 1)\nhint: use the newer version, or point `store` at another database\n",
+             one knows 2)\nhint: use the newer version, or point `store` at another database\n",
             "{args:?}"
         );
     }
