@@ -133,6 +133,10 @@ pub enum Body {
     UndoRequested {
         reason: Option<String>,
     },
+    /// The alert that started the run is over.
+    AlertResolved {
+        ends_at: Option<Timestamp>,
+    },
     /// Nobody has recovered it in the time that the runbook gives: others are called.
     RunEscalated {
         to: Vec<String>,
@@ -331,6 +335,7 @@ impl Body {
             | Self::RunResumed { .. }
             | Self::CancelRequested { .. }
             | Self::UndoRequested { .. }
+            | Self::AlertResolved { .. }
             | Self::RunEscalated { .. }
             | Self::RunEnded { .. }
             | Self::UndoStarted { .. }

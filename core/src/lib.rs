@@ -25,6 +25,7 @@ pub mod secret;
 pub mod spec;
 pub mod suggest;
 pub mod timeline;
+pub mod trigger;
 pub mod unknown;
 
 pub use jiff::Timestamp;

@@ -92,6 +92,7 @@ fn summary(event: &Event) -> String {
         Body::UndoRequested { reason } => {
             format!("{who} asked to take the changes back{}", because(reason.as_deref()))
         }
+        Body::AlertResolved { .. } => "the alert is resolved".to_owned(),
         Body::RunEscalated { to } => format!("not recovered in time: escalated to {}", to.join(", ")),
         Body::RunEnded { status, recovered, reason } => ended(*status, *recovered, reason.as_deref()),
         Body::UndoStarted { steps, .. } if steps.is_empty() => "nothing to take back".to_owned(),

@@ -23,7 +23,7 @@ use runbook_core::{
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Journal, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -83,6 +83,14 @@ impl Engine {
         let id = RunId::new(Uuid::now_v7());
         self.create(id, created, actor).await?;
         Ok(id)
+    }
+
+    /// A run that is to be created together with other things: its id, and what is to be journaled.
+    pub fn draft(&self, created: Created, actor: Actor) -> Result<(RunId, Batch), EngineError> {
+        let id = RunId::new(Uuid::now_v7());
+        let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
+        let (_, batch) = Tip::begin(id, &event)?;
+        Ok((id, batch))
     }
 
     /// Creates a run and drives it; nobody else can take it over in between.

@@ -83,6 +83,7 @@ impl Draft {
             Input::Reject { step, comment } => self.reject(actor, &step, comment)?,
             Input::Answer { step, answer } => self.answer(actor, &step, answer)?,
             Input::Cancel { undo, reason } => self.cancel(actor, undo, reason)?,
+            Input::AlertResolved { ends_at } => self.alert_resolved(actor, ends_at)?,
             Input::Undo { reason } => self.undo(actor, reason)?,
         }
         Ok(())
@@ -93,6 +94,15 @@ impl Draft {
             return Err(Rejected::new(RejectedKind::NotNow, "the run is being cancelled already"));
         }
         self.emit_as(actor.clone(), Body::CancelRequested { undo, reason })?;
+        Ok(())
+    }
+
+    /// Detectors repeat themselves: only the first time counts.
+    fn alert_resolved(&mut self, actor: &Actor, ends_at: Option<Timestamp>) -> Result<(), Rejected> {
+        let status = self.run.alert.get("status").and_then(Value::as_str);
+        if status.is_some_and(|status| status != "resolved") {
+            self.emit_as(actor.clone(), Body::AlertResolved { ends_at })?;
+        }
         Ok(())
     }
 

@@ -56,6 +56,7 @@ impl Run {
             ended: None,
             cancel: None,
             undo_requested_by: None,
+            alert: Arc::new(created.alert.clone()),
             escalated: false,
             recovered: None,
             applied: Vec::new(),
@@ -116,6 +117,11 @@ impl Run {
                 Arc::make_mut(&mut self.frames)
                     .entry(String::new())
                     .and_modify(|root| root.stage = Stage::Steps);
+            }
+            Body::AlertResolved { ends_at } => {
+                let alert = Arc::make_mut(&mut self.alert);
+                alert["status"] = Value::from("resolved");
+                alert["ends_at"] = ends_at.map_or(Value::Null, |at| Value::from(at.to_string()));
             }
             Body::RunEscalated { .. } => self.escalated = true,
             Body::RunEnded { status, recovered, reason } => {

@@ -56,6 +56,8 @@ pub struct Run {
     pub cancel: Option<Cancel>,
     /// Someone asked for the changes of an ended run to be taken back.
     pub undo_requested_by: Option<Actor>,
+    /// The alert that started it, as it is now.
+    pub alert: Arc<Value>,
     pub escalated: bool,
     /// Whether the steady state held when it was last looked at, and at which event.
     pub recovered: Option<Recovered>,
@@ -184,6 +186,10 @@ pub enum Input {
     Cancel {
         undo: bool,
         reason: Option<String>,
+    },
+    /// The alert that started the run is over.
+    AlertResolved {
+        ends_at: Option<Timestamp>,
     },
     Undo {
         reason: Option<String>,

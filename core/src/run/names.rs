@@ -68,7 +68,7 @@ impl Run {
         let now = now.to_string();
         json!({
             "inputs": inputs,
-            "alert": self.created.alert,
+            "alert": *self.alert,
             "incident": self.created.incident,
             "now": now,
             "run": {

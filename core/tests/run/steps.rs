@@ -1,6 +1,10 @@
 //! Steps, one after the other and beside each other.
 
-use runbook_core::fault::Fault;
+use runbook_core::{
+    event::{Actor, Channel, Created},
+    fault::Fault,
+    run::Input,
+};
 use serde_json::json;
 
 use crate::world::{Sim, at, created};
@@ -344,4 +348,35 @@ steps:
     let mut sim = Sim::dry(yaml).failing("read x", vec![Fault::unreachable("gone")]);
     sim.go();
     assert_eq!((sim.status(), sim.steps()), ("complete", vec!["a would_run".into(), "b may_run".into()]));
+}
+
+#[test]
+fn a_run_waits_for_its_alert_to_be_over() {
+    let yaml = "
+steps:
+  - { id: quiet, wait: 'alert.status == \"resolved\"', timeout: 20m }
+  - { id: a, action: test.change, with: { name: x, value: 1 } }
+";
+    let started = |alert| Sim::of(Created { alert, ..created(yaml) });
+    let firing = || json!({ "status": "firing", "labels": { "service": "api" } });
+    let over = || Input::AlertResolved { ends_at: Some(at(65)) };
+    let detector = Actor { name: "alertmanager".to_owned(), how: Channel::Alert };
+
+    let mut sim = started(firing());
+    sim.step();
+    assert_eq!(sim.status(), "running");
+    assert!(sim.take(over(), &detector).unwrap() > 0);
+    assert_eq!(sim.take(over(), &detector).unwrap(), 0, "only the first time counts");
+    sim.go();
+    assert_eq!(sim.steps(), ["quiet succeeded", "a succeeded"], "{:#?}", sim.summaries());
+    assert_eq!(sim.run.alert["ends_at"], json!(at(65).to_string()));
+
+    let mut sim = started(firing());
+    sim.go();
+    assert_eq!(sim.steps(), ["quiet failed", "a skipped"], "{:#?}", sim.summaries());
+    assert_eq!(sim.now, at(20 * 60));
+
+    let mut by_a_person = started(serde_json::Value::Null);
+    by_a_person.take(over(), &detector).unwrap();
+    assert!(by_a_person.run.alert.is_null(), "it has no alert");
 }
