@@ -1,1 +1,140 @@
-//! The incident desk.
+//! The incident desk: what detectors deliver is stored before it is acknowledged, correlated into
+//! incidents and matched to runbooks; runs are started, each once, and driven to their end.
+//!
+//! All state is on the shelf. What follows from one delivery is written all or none, so that a desk
+//! that is killed at any moment goes on without losing or repeating anything.
+
+mod deliver;
+pub mod kept;
+mod sheet;
+mod start;
+mod supervise;
+mod work;
+
+use std::{fmt::Debug, sync::Arc};
+
+use runbook_core::{
+    Timestamp, Value,
+    alert::Alert,
+    event::{Actor, Channel, Created},
+    runbook::{Runbook, Source},
+};
+use runbook_engine::{Clock, Engine, EngineError};
+use runbook_journal::{JournalError, Shelf};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub use crate::{supervise::Supervised, work::Worked};
+
+/// What the desk needs to know of the project it serves.
+pub trait House: Debug + Send + Sync {
+    /// The runbooks that are sound, as they are now.
+    fn runbooks(&self) -> Vec<Arc<Runbook>>;
+    /// The engine of an environment; why not, where there is none.
+    fn engine(&self, environment: &str) -> Result<Engine, String>;
+    /// The first event of a run.
+    fn created(&self, start: &Start) -> Result<Created, String>;
+}
+
+/// A run that is to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub runbook: String,
+    pub inputs: Value,
+    pub environment: String,
+    pub alert: Value,
+    pub incident: Option<String>,
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("others keep changing the same documents; try again")]
+    Busy,
+}
+
+/// The desk. A cheap handle; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    shelf: Arc<dyn Shelf>,
+    house: Arc<dyn House>,
+    clock: Arc<dyn Clock>,
+    /// Rung when there is something new to work on.
+    arrived: Arc<Notify>,
+    /// Rung when runs were started.
+    started: Arc<Notify>,
+}
+
+/// A delivery that has been verified and parsed.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    pub hook: String,
+    pub source: Source,
+    pub environment: String,
+    /// The number by which the detector would repeat it, where it has one.
+    pub number: Option<String>,
+    pub body: String,
+    pub alerts: Vec<Alert>,
+}
+
+/// What the detector is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub delivery: String,
+    pub alerts: Vec<String>,
+    /// It had come before; nothing was stored.
+    pub repeated: bool,
+}
+
+impl Desk {
+    pub fn new(shelf: Arc<dyn Shelf>, house: Arc<dyn House>, clock: Arc<dyn Clock>) -> Self {
+        Self { shelf, house, clock, arrived: Arc::default(), started: Arc::default() }
+    }
+
+    /// Stores a delivery. Once this returns it is on disk, and what follows from it will be done, also
+    /// after a crash.
+    pub async fn receive(&self, parcel: Parcel) -> Result<Receipt, DeskError> {
+        let now = self.clock.now();
+        let id = match &parcel.number {
+            Some(number) => kept::delivery_id(&parcel.hook, number),
+            None => format!("delivery_{}", Uuid::now_v7().simple()),
+        };
+        let alerts = parcel.alerts.iter().map(|alert| kept::alert_id(&parcel.hook, &alert.key)).collect();
+        let delivery = kept::Delivery {
+            hook: parcel.hook,
+            source: parcel.source,
+            environment: parcel.environment,
+            received_at: now,
+            body: parcel.body,
+            alerts: parcel.alerts,
+            state: kept::DeliveryState::New,
+            outcomes: Vec::new(),
+        };
+        let write = kept::put(&id, &delivery, runbook_journal::Expect::New)?;
+        match self.shelf.write(vec![write]).await {
+            Ok(()) => {
+                self.arrived.notify_one();
+                Ok(Receipt { delivery: id, alerts, repeated: false })
+            }
+            Err(JournalError::Changed { .. }) => Ok(Receipt { delivery: id, alerts, repeated: true }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn shelf(&self) -> &Arc<dyn Shelf> {
+        &self.shelf
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Who starts a run when an alert does.
+fn detector(hook: &str) -> Actor {
+    Actor { name: hook.to_owned(), how: Channel::Alert }
+}

@@ -1,0 +1,123 @@
+//! Runs that alerts start: one at a time for each group.
+
+use std::sync::Arc;
+
+use runbook_core::{
+    Timestamp, Value,
+    event::RunId,
+    trigger::{Wanted, Why},
+};
+use runbook_journal::{Shelf, Write};
+
+use crate::{
+    Desk, DeskError, Start, detector,
+    kept::{Delivery, Group, Held, KeptAlert, Outcome, Started, group_id},
+    sheet::Pages,
+};
+
+/// One piece of work on the desk: what was read, what is to be written, and what is to be said once
+/// that is on disk.
+#[derive(Debug)]
+pub(crate) struct Desktop<'d> {
+    pub(crate) desk: &'d Desk,
+    pub(crate) now: Timestamp,
+    pub(crate) deliveries: Pages<Delivery>,
+    pub(crate) alerts: Pages<KeptAlert>,
+    pub(crate) groups: Pages<Group>,
+    pub(crate) held: Pages<Held>,
+    pub(crate) started: Pages<Started>,
+    /// The first entries of the runs that begin.
+    pub(crate) begun: Vec<Write>,
+    /// Runs whose alert is over, with when that was.
+    pub(crate) over: Vec<(RunId, Option<Timestamp>)>,
+}
+
+impl<'d> Desktop<'d> {
+    pub(crate) fn new(desk: &'d Desk) -> Self {
+        Self {
+            desk,
+            now: desk.now(),
+            deliveries: Pages::default(),
+            alerts: Pages::default(),
+            groups: Pages::default(),
+            held: Pages::default(),
+            started: Pages::default(),
+            begun: Vec::new(),
+            over: Vec::new(),
+        }
+    }
+
+    pub(crate) fn shelf(&self) -> &'d Arc<dyn Shelf> {
+        &self.desk.shelf
+    }
+
+    /// All that is to be written, together.
+    pub(crate) fn writes(&mut self) -> Result<Vec<Write>, DeskError> {
+        let mut writes = std::mem::take(&mut self.begun);
+        writes.extend(self.deliveries.writes()?);
+        writes.extend(self.alerts.writes()?);
+        writes.extend(self.groups.writes()?);
+        writes.extend(self.held.writes()?);
+        writes.extend(self.started.writes()?);
+        Ok(writes)
+    }
+
+    /// Starts what an alert wants, or says why not.
+    pub(crate) async fn start(
+        &mut self,
+        alert: &str,
+        kept: &KeptAlert,
+        wanted: &Wanted,
+    ) -> Result<Outcome, DeskError> {
+        let environment = &kept.environment;
+        let id = group_id(environment, &wanted.runbook, &wanted.group);
+        let group = self.groups.read(self.shelf(), &id).await?.cloned();
+        let mut group = group.unwrap_or_else(|| Group {
+            runbook: wanted.runbook.clone(),
+            environment: environment.clone(),
+            group: wanted.group.clone(),
+            past: Default::default(),
+            changed_at: self.now,
+        });
+        let runbook = Some(wanted.runbook.clone());
+        if let Err(why) = group.past.allows(wanted, self.now) {
+            return Ok(self.nothing(alert, runbook, why));
+        }
+        let start = Start {
+            runbook: wanted.runbook.clone(),
+            inputs: wanted.inputs.clone(),
+            environment: environment.clone(),
+            // An alert always serializes: it is plain data with texts as keys.
+            alert: serde_json::to_value(&kept.alert).unwrap_or(Value::Null),
+            incident: kept.incident.clone(),
+            reason: Some(kept.alert.title.clone()),
+        };
+        let begun = match self.begin(&kept.hook, &start) {
+            Ok(begun) => begun,
+            Err(message) => return Ok(self.nothing(alert, runbook, Why::Unusable { message })),
+        };
+        group.past.began(begun, self.now);
+        group.changed_at = self.now;
+        let started = Started {
+            run: begun,
+            runbook: wanted.runbook.clone(),
+            environment: environment.clone(),
+            at: self.now,
+            group: Some(id.clone()),
+            alert: Some(alert.to_owned()),
+            incident: kept.incident.clone(),
+            settled: false,
+        };
+        self.groups.change(self.shelf(), &id, group).await?;
+        self.started.change(self.shelf(), &begun.to_string(), started).await?;
+        Ok(Outcome { alert: alert.to_owned(), at: self.now, runbook, started: Some(begun), nothing: None })
+    }
+
+    fn begin(&mut self, hook: &str, start: &Start) -> Result<RunId, String> {
+        let engine = self.desk.house.engine(&start.environment)?;
+        let created = self.desk.house.created(start)?;
+        let (run, batch) = engine.draft(created, detector(hook)).map_err(|error| error.to_string())?;
+        self.begun.push(Write::Append(batch));
+        Ok(run)
+    }
+}

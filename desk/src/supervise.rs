@@ -1,0 +1,263 @@
+//! Drives every run that is not ended: those that alerts and people start here, those that a crash
+//! left, and those that wait for people once they have answered. A run that waits holds no task.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration as StdDuration, Instant},
+};
+
+use runbook_core::{
+    Timestamp,
+    alert::AlertStatus,
+    duration::Duration,
+    event::{Actor, RunId},
+    run::{Input, Run},
+};
+use runbook_engine::{EngineError, Until};
+use runbook_journal::{DocumentQuery, JournalError, Mark, RunHead, RunQuery};
+use tokio::{
+    sync::watch,
+    task::{Id, JoinSet},
+};
+
+use crate::{
+    Desk, DeskError,
+    kept::{self, Group, KeptAlert, Started},
+};
+
+/// How many runs are driven at once; others wait their turn.
+const MOST_DRIVEN: usize = 256;
+/// How long to leave alone what another process drives, or what could not be driven.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The longest time without looking.
+const LONGEST: Duration = Duration::from_secs(30);
+/// However much is written, runs are looked for no more often than this, and looking takes no more
+/// than a fifth of the time.
+const PACE: StdDuration = StdDuration::from_millis(20);
+
+/// What the supervisor knows of a run that it does not drive right now.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// Where it stood.
+    seq: u64,
+    /// When time alone changes something.
+    wake: Option<Timestamp>,
+    /// It is left alone until then, whatever is written.
+    not_before: Timestamp,
+}
+
+/// How many runs there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Supervised {
+    pub driven: usize,
+    pub waiting: usize,
+}
+
+#[derive(Debug)]
+struct Supervisor<'d> {
+    desk: &'d Desk,
+    tasks: JoinSet<Result<Run, EngineError>>,
+    driven: BTreeMap<Id, RunId>,
+    left: BTreeMap<RunId, Left>,
+    /// When the runs that others have ended are next looked for.
+    settle_at: Timestamp,
+    /// How long the last look took.
+    took: StdDuration,
+    counts: &'d watch::Sender<Supervised>,
+}
+
+impl Desk {
+    /// Drives runs until it is told to stop; then hands them over: each stops where it is, and whoever
+    /// drives next goes on from the journal.
+    pub async fn supervise(&self, mut stop: watch::Receiver<bool>, counts: &watch::Sender<Supervised>) {
+        let mut supervisor = Supervisor {
+            desk: self,
+            tasks: JoinSet::new(),
+            driven: BTreeMap::new(),
+            left: BTreeMap::new(),
+            settle_at: Timestamp::MIN,
+            took: StdDuration::ZERO,
+            counts,
+        };
+        let mut mark = Mark::default();
+        let started = self.started();
+        while !*stop.borrow() {
+            if let Err(error) = supervisor.look().await {
+                tracing::warn!(%error, "runs could not be looked for");
+            }
+            let wake = supervisor.wake();
+            tokio::select! {
+                Some(left) = supervisor.tasks.join_next_with_id() => supervisor.came_back(left).await,
+                stirred = self.shelf.stirred(mark) => {
+                    match stirred {
+                        Ok(next) => mark = next,
+                        Err(error) => tracing::warn!(%error, "changes of the store could not be noticed"),
+                    }
+                    tokio::time::sleep(PACE.max(supervisor.took * 4)).await;
+                }
+                () = started.notified() => {}
+                () = self.clock.sleep_until(wake) => {}
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// All that follows from the end of a run: its group is free.
+    pub(crate) async fn settle(&self, run: RunId) -> Result<(), DeskError> {
+        let id = run.to_string();
+        self.until_written(async |desktop| {
+            let Some(started) = desktop.started.read(&self.shelf, &id).await?.cloned() else { return Ok(()) };
+            if started.settled {
+                return Ok(());
+            }
+            if let Some(group) = &started.group
+                && let Some(found) = desktop.groups.read(&self.shelf, group).await?.cloned()
+                && found.past.active == Some(run)
+            {
+                let mut freed = Group { changed_at: desktop.now, ..found };
+                freed.past.active = None;
+                desktop.groups.change(&self.shelf, group, freed).await?;
+            }
+            desktop.started.change(&self.shelf, &id, Started { settled: true, ..started }).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The alert of a run may have ended while nobody was there to tell it.
+    async fn tell_of_alert(&self, run: RunId) -> Result<(), DeskError> {
+        let Some(started) = kept::find::<Started>(&self.shelf, &run.to_string()).await? else {
+            return Ok(());
+        };
+        let Some(alert) = started.value.alert else { return Ok(()) };
+        let Some(alert) = kept::find::<KeptAlert>(&self.shelf, &alert).await? else { return Ok(()) };
+        if alert.value.alert.status == AlertStatus::Resolved
+            && let Ok(engine) = self.house.engine(&started.value.environment)
+        {
+            let over = Input::AlertResolved { ends_at: alert.value.alert.ends_at };
+            engine.say(run, &Actor::engine(), over).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Supervisor<'_> {
+    /// Begins to drive what has to be driven.
+    async fn look(&mut self) -> Result<(), DeskError> {
+        let began = Instant::now();
+        let mut open = BTreeSet::new();
+        for status in ["running", "waiting"] {
+            let query = RunQuery { status: Some(status.to_owned()), limit: 1_000, ..RunQuery::default() };
+            let heads = self.desk.shelf.runs(&query).await?;
+            // The oldest first: they have waited longest.
+            for head in heads.iter().rev() {
+                open.insert(head.run);
+                self.consider(head).await?;
+            }
+        }
+        let gone: Vec<RunId> = self.left.keys().filter(|run| !open.contains(run)).copied().collect();
+        for run in gone {
+            self.left.remove(&run);
+            self.desk.settle(run).await?;
+        }
+        if self.settle_at <= self.desk.now() {
+            self.settle_others(&open).await?;
+            self.settle_at = LONGEST.after(self.desk.now());
+        }
+        self.took = began.elapsed();
+        self.counts.send_replace(Supervised { driven: self.driven.len(), waiting: self.left.len() });
+        Ok(())
+    }
+
+    /// Runs that ended while nobody looked: before a crash, or driven by another process.
+    async fn settle_others(&self, open: &BTreeSet<RunId>) -> Result<(), DeskError> {
+        let unsettled =
+            DocumentQuery { state: Some("open".to_owned()), limit: 1_000, ..DocumentQuery::default() };
+        for started in kept::list::<Started>(&self.desk.shelf, unsettled).await? {
+            let run = started.value.run;
+            if !open.contains(&run) && !self.driven.values().any(|driven| *driven == run) {
+                self.desk.settle(run).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn consider(&mut self, head: &RunHead) -> Result<(), DeskError> {
+        let known = self.left.get(&head.run);
+        let moved = known.is_none_or(|left| left.seq != head.seq);
+        let due = known.is_some_and(|left| left.wake.is_some_and(|wake| wake <= self.desk.now()));
+        let alone = known.is_some_and(|left| self.desk.now() < left.not_before);
+        if !(moved || due)
+            || alone
+            || self.driven.len() >= MOST_DRIVEN
+            || self.driven.values().any(|driven| *driven == head.run)
+        {
+            return Ok(());
+        }
+        let engine = match self.desk.house.engine(&head.summary.environment) {
+            Ok(engine) => engine,
+            Err(why) => {
+                tracing::debug!(run = %head.run, %why, "the run cannot be driven here");
+                self.leave_alone(head.run, head.seq);
+                return Ok(());
+            }
+        };
+        if known.is_none() {
+            self.desk.tell_of_alert(head.run).await?;
+        }
+        match engine.drive(head.run, Until::Waiting).await {
+            Ok(mut drive) => {
+                let task = self.tasks.spawn(async move { drive.finished().await });
+                self.driven.insert(task.id(), head.run);
+                self.left.remove(&head.run);
+            }
+            Err(EngineError::Journal(JournalError::Claimed { .. })) => {
+                self.leave_alone(head.run, head.seq);
+            }
+            Err(error) => {
+                tracing::warn!(run = %head.run, %error, "the run could not be driven");
+                self.leave_alone(head.run, head.seq);
+            }
+        }
+        Ok(())
+    }
+
+    async fn came_back(&mut self, left: Result<(Id, Result<Run, EngineError>), tokio::task::JoinError>) {
+        let (id, outcome) = match left {
+            Ok((id, outcome)) => (id, outcome),
+            Err(error) => (error.id(), Err(EngineError::Defect(format!("the driver stopped: {error}")))),
+        };
+        let Some(run) = self.driven.remove(&id) else { return };
+        match outcome {
+            Ok(state) if state.ended.is_some() => {
+                if let Err(error) = self.desk.settle(run).await {
+                    tracing::warn!(%run, %error, "what follows from the end of the run is done later");
+                }
+            }
+            Ok(state) => {
+                let wake = state.pending(self.desk.now()).wake;
+                self.leave(run, state.seq, wake);
+            }
+            Err(error) => {
+                tracing::warn!(%run, %error, "the run could not be driven on");
+                self.leave_alone(run, 0);
+            }
+        }
+    }
+
+    fn leave(&mut self, run: RunId, seq: u64, wake: Option<Timestamp>) {
+        self.left.insert(run, Left { seq, wake, not_before: Timestamp::MIN });
+    }
+
+    /// For a while, whatever is written.
+    fn leave_alone(&mut self, run: RunId, seq: u64) {
+        let again = AGAIN.after(self.desk.now());
+        self.left.insert(run, Left { seq, wake: Some(again), not_before: again });
+    }
+
+    fn wake(&self) -> Timestamp {
+        let next = self.left.values().filter_map(|left| left.wake).min();
+        let longest = LONGEST.after(self.desk.now());
+        next.map_or(longest, |next| next.min(longest))
+    }
+}
