@@ -26,15 +26,17 @@ pub struct Door {
 pub enum Need {
     Nothing,
     /// The certificate at this address, which is one of Amazon's. It may be kept as long as one
-    /// likes: a new certificate has a new address.
+    /// likes: a new certificate has a new address. Whoever knows a topic can ask for any file of such
+    /// a host, so fetch few at a time, without following redirects, and remember what was not there.
     Certificate(Url),
 }
 
 /// What a proven delivery says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Received {
-    /// Equal for repeats of the same delivery, where the detector gives it an identity. Where it gives
-    /// none (Alertmanager, Grafana), repeats are known alert by alert, by [`Alert::key`].
+    /// Equal for repeats of the same delivery at the same door, where the detector gives it an identity.
+    /// Where it gives none (Alertmanager, Grafana), repeats are known alert by alert, by [`Alert::key`].
+    /// It is always something that the proof covers.
     pub delivery: Option<String>,
     /// What the detector groups these alerts by.
     pub group: Option<String>,
@@ -124,7 +126,7 @@ impl Door {
         let Proof::Sns { topics } = &self.proof else { return Ok(Need::Nothing) };
         self.limits.check_body(request.body)?;
         let message = sns::Message::read(request.body)?;
-        message.certificate(topics, request.now).map(Need::Certificate)
+        message.certificate_url(topics, request.now).map(Need::Certificate)
     }
 
     /// Verifies a request over its raw bytes, then reads what it delivers. `certificate` is what
@@ -140,7 +142,8 @@ impl Door {
             return source::cloudwatch::receive(&message);
         }
         self.proof.verify(request)?;
-        source::receive(self.source, request, &self.limits)
+        let delivery = self.proof.delivery(request)?;
+        source::receive(self.source, request, delivery, &self.limits)
     }
 
     /// The headers with which this door takes `body` at `now`, for deliveries of our own: drills, and

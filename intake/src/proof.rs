@@ -112,6 +112,23 @@ impl Proof {
             Self::Slack { secrets } => slack::verify(request, secrets),
         }
     }
+
+    /// What the header `webhook-id` calls a request that is verified; only where the proof covers the
+    /// headers too, since else a replay could be given another name.
+    pub(crate) fn delivery(&self, request: &Request<'_>) -> Result<Option<String>, Refusal> {
+        match self {
+            Self::Grafana { .. } | Self::PagerDuty { .. } | Self::Slack { .. } | Self::Sns { .. } => Ok(None),
+            Self::Bearer { .. }
+            | Self::Basic { .. }
+            | Self::Header { .. }
+            | Self::ClientCertificate { .. }
+            | Self::StandardWebhooks { .. } => {
+                let id = request.headers.optional(standard::ID)?;
+                id.map_or(Ok(()), standard::check_id)?;
+                Ok(id.map(str::to_owned))
+            }
+        }
+    }
 }
 
 /// Reads a time in whole seconds since 1970 and checks that it is near `now`.

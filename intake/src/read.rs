@@ -161,7 +161,7 @@ impl<'a> Node<'a> {
         // A number beyond the range is cut to its ends, which are no times.
         #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
         let time = Timestamp::from_millisecond(milliseconds as i64)
-            .map_err(|_| self.wrong(key, format_args!("`{number}` is not a time")))?;
+            .map_err(|_| self.wrong(key, format_args!("`{}` is not a time", echo(&number.to_string()))))?;
         Ok(Some(time).filter(|time| *time > Timestamp::UNIX_EPOCH))
     }
 

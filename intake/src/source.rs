@@ -18,8 +18,14 @@ pub(crate) mod pagerduty;
 
 pub use datadog::DATADOG_TEMPLATE;
 
-/// Reads the body of a request whose proof holds.
-pub(crate) fn receive(source: Source, request: &Request<'_>, limits: &Limits) -> Result<Received, Refusal> {
+/// Reads the body of a request whose proof holds. `delivery` is what its headers call it, where they
+/// can be believed.
+pub(crate) fn receive(
+    source: Source,
+    request: &Request<'_>,
+    delivery: Option<String>,
+    limits: &Limits,
+) -> Result<Received, Refusal> {
     let body = read::parse(request.body)?;
     let root = Node::root(&body)?;
     match source {
@@ -27,7 +33,7 @@ pub(crate) fn receive(source: Source, request: &Request<'_>, limits: &Limits) ->
         Source::Grafana => grafana::receive(&root, limits),
         Source::Pagerduty => pagerduty::receive(&root),
         Source::Datadog => datadog::receive(&root),
-        Source::Generic => generic::receive(&root, request),
+        Source::Generic => generic::receive(&root, delivery, request.now),
         // A door for CloudWatch takes messages of SNS only, which are read with their proof.
         Source::Cloudwatch => Err(Refusal::Unprocessable("not a message of SNS".to_owned())),
     }

@@ -30,6 +30,11 @@ const CERTIFICATE: usize = 64 * 1024;
 /// The reasons of the JSON parser may repeat a text of the body, in full.
 const REASON: usize = 120;
 
+/// What is signed of a notification, and of the two messages about a subscription.
+const NOTIFICATION: &[&str] = &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
+const CONFIRMATION: &[&str] =
+    &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+
 /// The envelope, as far as it matters. Its fields are strings only: reading it before it is proven
 /// costs no more than its length.
 #[derive(Debug, Deserialize)]
@@ -87,7 +92,7 @@ impl<'a> Message<'a> {
 
     /// Where the certificate is that must have signed this: after everything that can be refused
     /// without it.
-    pub(crate) fn certificate(&self, topics: &[String], now: Timestamp) -> Result<Url, Refusal> {
+    pub(crate) fn certificate_url(&self, topics: &[String], now: Timestamp) -> Result<Url, Refusal> {
         if !topics.iter().any(|topic| *topic == self.topic_arn) {
             return Err(Refusal::Unauthenticated("TopicArn: this topic is not on the list".to_owned()));
         }
@@ -108,7 +113,7 @@ impl<'a> Message<'a> {
         certificate: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        self.certificate(topics, now)?;
+        self.certificate_url(topics, now)?;
         let lines = self.lines()?;
         let signature =
             STANDARD.decode(self.signature.as_bytes()).map_err(|_| Refusal::wrong("signature"))?;
@@ -140,30 +145,35 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// What is signed: names and values, a line each, in the order of the names. Only the message and
-    /// its subject may have lines of their own; with one in another value, the same lines could be
-    /// read as other fields.
+    /// What is signed: names and values, a line each, in the order of the names; what is absent is left
+    /// out. Only the message and its subject may have lines of their own: with one in another value,
+    /// the same lines could be read as other fields.
     fn lines(&self) -> Result<String, Refusal> {
-        let mut fields = vec![("Message", &*self.message), ("MessageId", &*self.message_id)];
-        let mut single = vec![&*self.message_id, &*self.timestamp, &*self.topic_arn, &*self.r#type];
-        match self.kind()? {
-            Kind::Notification => fields.extend(self.subject.as_deref().map(|subject| ("Subject", subject))),
-            Kind::SubscriptionConfirmation | Kind::UnsubscribeConfirmation => {
-                let url = self.subscribe_url.as_deref().unwrap_or_default();
-                let token = self.token.as_deref().unwrap_or_default();
-                fields.push(("SubscribeURL", url));
-                single.extend([url, token]);
-            }
-        }
-        fields.push(("Timestamp", &*self.timestamp));
-        if self.kind()? != Kind::Notification {
-            fields.push(("Token", self.token.as_deref().unwrap_or_default()));
-        }
-        fields.extend([("TopicArn", &*self.topic_arn), ("Type", &*self.r#type)]);
-        if single.iter().any(|value| value.contains('\n')) {
+        let names = match self.kind()? {
+            Kind::Notification => NOTIFICATION,
+            Kind::SubscriptionConfirmation | Kind::UnsubscribeConfirmation => CONFIRMATION,
+        };
+        let fields = names.iter().filter_map(|name| self.field(name).map(|value| (*name, value)));
+        let one_line =
+            |name: &str, value: &str| matches!(name, "Message" | "Subject") || !value.contains('\n');
+        if !fields.clone().all(|(name, value)| one_line(name, value)) {
             return Err(Refusal::wrong("signature"));
         }
-        Ok(fields.iter().flat_map(|(name, value)| [*name, "\n", *value, "\n"]).collect())
+        Ok(fields.flat_map(|(name, value)| [name, "\n", value, "\n"]).collect())
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        match name {
+            "Message" => Some(&*self.message),
+            "MessageId" => Some(&*self.message_id),
+            "Subject" => self.subject.as_deref(),
+            "SubscribeURL" => self.subscribe_url.as_deref(),
+            "Timestamp" => Some(&*self.timestamp),
+            "Token" => self.token.as_deref(),
+            "TopicArn" => Some(&*self.topic_arn),
+            "Type" => Some(&*self.r#type),
+            _ => None,
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn receive(message: &Message<'_>) -> Result<Received, Refusal> {
         Kind::Notification => alarm(message)?,
         Kind::SubscriptionConfirmation => Content::Confirm(message.confirmation()?),
         Kind::UnsubscribeConfirmation => {
-            Content::Nothing(format!("`{}` no longer sends here", echo(&message.topic_arn)))
+            // Only topics on the list get here, so this is no longer than those.
+            Content::Nothing(format!("the topic `{}` no longer sends here", message.topic_arn))
         }
     };
     Ok(Received { delivery, group: None, truncated: 0, content })

@@ -22,6 +22,9 @@ use crate::refusal::Refusal;
 /// `$ALERT_TYPE` error, warning, info or success, `$ALERT_PRIORITY` P1 to P5, `$ALERT_METRIC`,
 /// `$ALERT_QUERY` and `$ALERT_STATUS` what was measured, `$ALERT_SCOPE` the tags that the monitor
 /// groups by, `$TAGS` all of them, `$HOSTNAME`, `$DATE` in milliseconds, `$ORG_NAME`, `$LINK`.
+///
+/// The secret goes into "Custom Headers", such as `{"X-Runbook-Token": "$RUNBOOK_TOKEN"}` with a custom
+/// variable of that name which is hidden from view.
 pub const DATADOG_TEMPLATE: &str = include_str!("../../datadog-webhook.json");
 
 pub(crate) fn receive(root: &Node<'_>) -> Result<Received, Refusal> {

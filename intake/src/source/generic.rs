@@ -15,25 +15,23 @@
 //! `"status": "resolved"`; without `status` it fires. `timestamp` is when it began, or when it was
 //! resolved (RFC 3339, or a number of seconds or milliseconds since 1970); without it, it is now.
 //! `name` is what fires, where the title changes from time to time. Further: `description`, `url`,
-//! `labels` and `annotations` (texts by name), `startsAt` (of a resolved one, when it had begun).
+//! `labels` and `annotations` (texts by name), `startsAt` (of a resolved one, when it had begun). The
+//! header `webhook-id` names the delivery, so that a repeat is known.
 
 use jiff::Timestamp;
 use runbook_core::alert::{Alert, AlertStatus};
 use runbook_core::runbook::Source;
 
 use crate::door::{Content, Received};
-use crate::proof::standard;
 use crate::read::{Node, echo};
 use crate::refusal::Refusal;
-use crate::request::Request;
 
-/// A repeat is known by `webhook-id`, which Standard Webhooks cover with their signature.
-pub(crate) fn receive(root: &Node<'_>, request: &Request<'_>) -> Result<Received, Refusal> {
-    let delivery = request.headers.optional(standard::ID)?.map(str::to_owned);
-    if let Some(id) = &delivery {
-        standard::check_id(id)?;
-    }
-    let alert = alert(root, request.now)?;
+pub(crate) fn receive(
+    root: &Node<'_>,
+    delivery: Option<String>,
+    now: Timestamp,
+) -> Result<Received, Refusal> {
+    let alert = alert(root, now)?;
     Ok(Received { delivery, group: None, truncated: 0, content: Content::Alerts(vec![alert]) })
 }
 

@@ -67,8 +67,7 @@ fn alert(event: &Node<'_>, data: &Node<'_>, status: AlertStatus) -> Result<Alert
     Ok(Alert {
         source: Source::Pagerduty,
         status,
-        // The key under which the integration opened it, where it gave one: equal each time.
-        fingerprint: data.identity("incident_key")?.unwrap_or_else(|| id.clone()),
+        fingerprint: fingerprint(data, &id)?,
         key: id,
         name: title.clone(),
         title,
@@ -85,6 +84,13 @@ fn alert(event: &Node<'_>, data: &Node<'_>, status: AlertStatus) -> Result<Alert
         },
         url: data.link("html_url")?,
     })
+}
+
+/// The key under which an integration of the service opened it, where it gave one: equal each time.
+fn fingerprint(data: &Node<'_>, id: &str) -> Result<String, Refusal> {
+    let Some(key) = data.identity("incident_key")? else { return Ok(id.to_owned()) };
+    let service = data.child("service")?.map_or(Ok(None), |service| service.identity("id"))?;
+    Ok(format!("{}/{key}", service.unwrap_or_default()))
 }
 
 /// The name of a thing that is referred to.
