@@ -15,7 +15,9 @@ pub struct Alert {
     pub status: AlertStatus,
     /// What is alerting: equal for the same alert each time it fires.
     pub fingerprint: String,
-    /// This firing of it: equal for repeats, and for the message that it is resolved.
+    /// This firing of it: equal for repeats, and for the message that it is resolved. Where a detector
+    /// does not say which firing is over (CloudWatch), a resolved alert has its fingerprint here: it
+    /// ends whatever fires of that fingerprint.
     pub key: String,
     /// What the detector calls it: the rule, the monitor, the alarm.
     pub name: String,
