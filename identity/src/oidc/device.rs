@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{Claimed, Oidc, OidcError, Tokens};
+use crate::config::ClientAuth;
 
 const WHAT: &str = "its device endpoint";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -83,10 +84,11 @@ impl Oidc {
         let Some(endpoint) = &provider.device else {
             return Err(OidcError::Setup("the provider has no device flow".to_owned()));
         };
-        // The name of the client goes along even where its secret does: the standard asks for it.
+        // Some want the name of the client in the form, also where it proves itself in a header.
         let scope = self.scope(provider.scopes.as_deref());
-        let form = [("client_id", self.config.client_id.as_str()), ("scope", scope.as_str())];
-        let form = if self.config.client_secret.is_some() { &form[..] } else { &form[1..] };
+        let form = [("scope", scope.as_str()), ("client_id", self.config.client_id.as_str())];
+        let in_header = self.config.client_secret.is_some() && provider.client_auth == ClientAuth::Basic;
+        let form = if in_header { &form[..] } else { &form[..1] };
         let answer = self.post(WHAT, endpoint, &provider, form).await?;
         if let Some(declined) = answer.declined() {
             return Err(OidcError::declined(&declined.error, declined.error_description.as_deref()));

@@ -4,7 +4,9 @@
 
 mod browser;
 mod device;
-mod lies;
+mod documents;
+mod logins;
 mod provider;
 mod real;
 mod signer;
+mod tokens;

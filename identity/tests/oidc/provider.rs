@@ -18,6 +18,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
 use crate::signer::Signer;
 
+pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
 pub const CLIENT_SECRET: &str = "cl1ent-s3cret";
 pub const CODE: &str = "the-c0de";
@@ -36,7 +37,7 @@ impl Provider {
     /// One that does all as it should but give tokens.
     pub async fn start(algorithm: Algorithm) -> Self {
         let provider = Self::silent(algorithm).await;
-        provider.answers("/.well-known/openid-configuration", provider.document()).await;
+        provider.answers(DISCOVERY, provider.document()).await;
         provider.answers("/jwks", json!({ "keys": [provider.signer.public()] })).await;
         provider
     }
@@ -119,6 +120,12 @@ impl Provider {
             .filter(|request| request.url.path() == at)
             .count()
     }
+}
+
+/// A document in which one thing is otherwise.
+pub fn with(mut document: Value, name: &str, value: Value) -> Value {
+    document[name] = value;
+    document
 }
 
 /// What the browser was sent to the provider with.

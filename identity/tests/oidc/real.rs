@@ -110,7 +110,7 @@ async fn the_code_of_one_browser_is_of_no_use_to_another() {
 
 #[tokio::test]
 async fn a_terminal_signs_in_through_a_browser_elsewhere() {
-    for client in ["runbook", "runbook-public"] {
+    for client in ["runbook", "runbook-post", "runbook-public"] {
         let Some(oidc) = provider(client) else { return };
         let mut login = oidc.device_begin(Timestamp::now()).await.unwrap();
         // The provider has no interval to keep; its clock need not be waited for.
