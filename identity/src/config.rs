@@ -69,12 +69,8 @@ impl Auth {
                     });
                 }
             }
-            for name in given.to.iter().filter(|name| *name != "*") {
-                if let Err(why) = directory::check_name(name.strip_prefix(directory::SERVICE).unwrap_or(name))
-                {
-                    problems.push(Problem { at: at("to"), why: why.to_string() });
-                }
-            }
+            let unfit = given.to.iter().filter_map(|to| directory::check_grantee(to).err());
+            problems.extend(unfit.map(|why| Problem { at: at("to"), why: why.to_string() }));
         }
         let SessionLifetimes { idle, absolute } = self.sessions;
         if idle.is_zero() || idle > absolute {
@@ -118,7 +114,8 @@ pub struct OidcConfig {
     /// Where it is not said: `preferred_username`, else a verified `email`, else `sub`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_claim: Option<String>,
-    /// The claim that lists a person's groups.
+    /// The claim that lists a person's groups. It must be one where people cannot name groups as
+    /// they like, for a grant to a group is to whoever is in it.
     #[serde(default = "groups_claim")]
     pub groups_claim: String,
     /// Where the provider sends people back to: this server's own address, and `/login/callback`.
@@ -178,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_the_documented_meaning() {
         let auth: Auth = serde_json::from_value(json!({
-            "roles": [{ "role": "approver", "to": ["sre-oncall"], "environments": ["production"] }],
+            "roles": [{ "role": "approver", "to": ["sre-oncall", "SRE On-Call"], "environments": ["production"] }],
             "oidc": {
                 "issuer": "https://login.example.com", "client_id": "runbook",
                 "client_secret": { "env": "OIDC_SECRET" },
@@ -198,8 +195,9 @@ mod tests {
     fn what_cannot_be_meant_is_pointed_at() {
         for (auth, at) in [
             (json!({ "roles": [{ "role": "viewer", "to": [] }] }), "auth.roles[0].to"),
-            (json!({ "roles": [{ "role": "viewer", "to": ["a b"] }] }), "auth.roles[0].to"),
+            (json!({ "roles": [{ "role": "viewer", "to": ["a\nb"] }] }), "auth.roles[0].to"),
             (json!({ "roles": [{ "role": "viewer", "to": ["runbook"] }] }), "auth.roles[0].to"),
+            (json!({ "roles": [{ "role": "viewer", "to": ["token:"] }] }), "auth.roles[0].to"),
             (
                 json!({ "roles": [{ "role": "viewer", "to": ["*"], "runbooks": [] }] }),
                 "auth.roles[0].runbooks",

@@ -28,6 +28,8 @@ pub struct Directory {
 pub enum NotAName {
     #[error("a name must have 1 to 128 letters, digits or any of `._-@+|/=#~`")]
     Shape,
+    #[error("a grant must name people, groups, `token:NAME` or `*`, in 1 to 256 letters of one line")]
+    Grantee,
     #[error("`{0}` is the name under which the engine writes the journal; nobody else may have it")]
     Engine(String),
     #[error("`{0}` is a group in runbook.yaml; a person of that name would be taken for its members")]
@@ -75,19 +77,31 @@ impl Directory {
     }
 
     /// What is granted to a name, to one of its groups, or to everybody. A token that belongs to
-    /// no person is nobody of everybody: it has what is granted to its own name.
+    /// no person is nobody of everybody: it has what is granted to its own name, and nobody else
+    /// has, whatever a provider calls its groups.
     pub fn rights_of(&self, name: &str, claimed: &BTreeSet<String>) -> Rights {
         let is_service = name.starts_with(SERVICE);
         let own = if is_service { BTreeSet::new() } else { self.groups_of(name) };
         let meant = |to: &String| {
-            to == name || (!is_service && (to == "*" || own.contains(to) || claimed.contains(to)))
+            let shared = !is_service && !to.starts_with(SERVICE);
+            to == name || (shared && (to == "*" || own.contains(to) || claimed.contains(to)))
         };
         let given = self.roles.iter().filter(|given| given.to.iter().any(meant));
         Rights(given.map(RoleGrant::grant).collect())
     }
 }
 
-/// Whether a text can be the name of a person, a group or a token.
+/// Whether a text can be what `to:` of a grant names. Providers call groups what they like.
+pub(crate) fn check_grantee(to: &str) -> Result<(), NotAName> {
+    match to.strip_prefix(SERVICE) {
+        Some(name) => check_name(name),
+        None if to == Actor::engine().name => Err(NotAName::Engine(to.to_owned())),
+        None if to.is_empty() || to.len() > 256 || to.contains(char::is_control) => Err(NotAName::Grantee),
+        None => Ok(()),
+    }
+}
+
+/// Whether a text can be the name of a person or a token.
 pub(crate) fn check_name(name: &str) -> Result<(), NotAName> {
     let plain = |c: char| c.is_alphanumeric() || "._-@+|/=#~".contains(c);
     if name.is_empty() || name.len() > 128 || !name.chars().all(plain) {
@@ -138,6 +152,7 @@ mod tests {
             ("carol", &[], Permission::Start, cache, false),
             ("token:ci", &[], Permission::Start, Scope::of("staging", "cache-flush"), true),
             ("token:ci", &[], Permission::Start, cache, false),
+            ("bob", &["token:ci"], Permission::Start, Scope::of("staging", "cache-flush"), false),
             ("token:other", &[], Permission::Read, cache, false),
         ] {
             let somebody = directory().person(name, &set(claimed), Via::Chat);

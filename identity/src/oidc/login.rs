@@ -1,5 +1,7 @@
 //! The login of a browser, while the person is at the provider.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use runbook_core::duration::Duration;
@@ -21,7 +23,6 @@ const LIFE: Duration = Duration::from_secs(600);
 const LONGEST_PATH: usize = 2048;
 
 /// A login that was begun.
-#[derive(Debug)]
 pub struct Login {
     /// Where to send the browser. It is answered to this browser only: it holds state and nonce.
     pub url: Url,
@@ -54,8 +55,15 @@ pub struct Callback {
     pub error_description: Option<String>,
 }
 
-impl std::fmt::Debug for Callback {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the address: its query is what this browser alone is to know.
+        f.debug_struct("Login").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither the code nor the state is for a log.
         f.debug_struct("Callback").field("iss", &self.iss).field("error", &self.error).finish_non_exhaustive()
     }

@@ -157,8 +157,8 @@ async fn nothing_that_is_printed_holds_a_secret() {
     let login = provider.client().begin("/", NOON).await.unwrap();
     let cookie = login.secret.cookie(Transport::Tls);
     let secret = cookie.split(['=', ';']).nth(1).unwrap();
-    let shown = format!("{:?} {:?} {:?}", login.secret, login.attempt, callback(&login));
-    for hidden in [secret, CODE, &asked(&login)["state"]] {
+    let shown = format!("{login:?} {:?} {:?}", login.secret, callback(&login));
+    for hidden in [secret, CODE, &asked(&login)["state"], &asked(&login)["nonce"]] {
         assert!(!shown.contains(hidden), "{shown}");
     }
 }
