@@ -66,6 +66,7 @@ pub const ALL: &[Law] = laws![
     append::runs_do_not_disturb_each_other,
     query::a_head_has_the_newest_summary,
     query::runs_come_newest_first,
+    query::pages_follow_each_other,
     query::filters_narrow,
     query::lists_are_bounded,
     change::the_first_look_returns_at_once,

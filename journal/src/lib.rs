@@ -16,9 +16,11 @@ use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use runbook_core::{
-    Timestamp,
+    Timestamp, Value,
     event::{Record, RunId, Summary},
 };
+
+use serde_json::json;
 
 pub use crate::{
     checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
@@ -110,6 +112,8 @@ pub struct RunQuery {
     pub incident: Option<String>,
     /// Runs that started then or later.
     pub since: Option<Timestamp>,
+    /// Runs that are older than this one: where a page before ended.
+    pub before: Option<RunId>,
     /// At most this many; 0 means 100. Never more than 1,000.
     pub limit: usize,
 }
@@ -121,6 +125,27 @@ pub struct RunHead {
     /// When its last entry happened.
     pub updated_at: Timestamp,
     pub summary: Summary,
+}
+
+impl RunHead {
+    /// One run of a list. Its keys are an API.
+    pub fn document(&self) -> Value {
+        let summary = &self.summary;
+        json!({
+            "run": self.run,
+            "runbook": summary.runbook,
+            "environment": summary.environment,
+            "simulated": summary.simulated,
+            "status": summary.status,
+            "recovered": summary.recovered,
+            "requested_by": summary.requested_by,
+            "incident": summary.incident,
+            "started_at": summary.started_at,
+            "ended_at": summary.ended_at,
+            "updated_at": self.updated_at,
+            "entries": self.seq,
+        })
+    }
 }
 
 /// The right to drive a run. Dropping it gives the run free.

@@ -77,7 +77,8 @@ impl Journal for Memory {
     async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {
         let state = self.state();
         let newest_first = state.runs.iter().rev();
-        let matching = newest_first.filter(|(_, kept)| matches(query, &kept.summary));
+        let older = |run: &RunId| query.before.is_none_or(|before| *run < before);
+        let matching = newest_first.filter(|(run, kept)| older(run) && matches(query, &kept.summary));
         let heads = matching.map(|(run, kept)| RunHead {
             run: *run,
             seq: kept.head(),

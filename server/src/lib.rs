@@ -1,1 +1,63 @@
-//! The HTTP server.
+//! The HTTP server: hooks, the API, pages, live updates and what operators need.
+//!
+//! The way of a request: a request id, limits on time and size, who it is (`gate`), whether they may
+//! (`rules`: one table, every route in it), then its handler. Everything that is refused says why as
+//! `application/problem+json`, and is written to the audit log where it was refused to somebody.
+
+mod api;
+mod audit;
+mod gate;
+mod hooks;
+mod once;
+mod ops;
+mod pages;
+mod problem;
+mod project;
+mod rules;
+mod shelf;
+mod site;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use crate::{
+    hooks::Hook,
+    pages::login::ticket_id,
+    project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
+    shelf::{Ticket, Token},
+    site::{Settings, Site},
+};
+
+/// How long an answer may take; streams of events begin within it and then last.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// All routes over a site.
+pub fn router(site: Arc<Site>) -> Router {
+    let (api, description) =
+        OpenApiRouter::with_openapi(api::description()).merge(api::routes()).split_for_parts();
+    let inside = Router::new()
+        .merge(api)
+        .merge(api::description_route(description))
+        .merge(pages::routes())
+        .merge(ops::routes())
+        .merge(hooks::routes())
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::wrong_method);
+    inside
+        .layer(middleware::from_fn_with_state(site.clone(), once::keep))
+        .layer(middleware::from_fn_with_state(site.clone(), gate::enter))
+        .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
+        .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .with_state(site)
+}
+
+/// The API's description, as the code has it.
+pub fn description() -> utoipa::openapi::OpenApi {
+    let (_, description) =
+        OpenApiRouter::<Arc<Site>>::with_openapi(api::description()).merge(api::routes()).split_for_parts();
+    description
+}

@@ -62,7 +62,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         },
         None => {
             return Err(CliError::invalid(format!("`{step}` asks: {}", asking.prompt))
-                .hint(format!("answer with {}", fitting(asking.about))));
+                .hint(format!("answer with {}", asking.about.words())));
         }
     };
     speaker.say(app, Some(step.as_str()), input, "answered").await
@@ -77,21 +77,15 @@ fn answer(
 ) -> Result<Answer, CliError> {
     let unfit = || {
         CliError::invalid(format!("`{word}` does not answer what `{}` asks", node.path))
-            .hint(format!("answer with {}", fitting(asking.about)))
+            .hint(format!("answer with {}", asking.about.words()))
     };
     let takes_values = asking.about == About::Manual && word == "done";
     if let (false, Some(more)) = (takes_values, rest.first()) {
         return Err(CliError::invalid(format!("`{more}` is one word too many"))
             .hint("a comment goes after --comment"));
     }
-    match (asking.about, word) {
-        (About::Choice, option) => Ok(Answer::Option(option.to_owned())),
-        (About::Manual, "done") => Ok(Answer::Done { values: form(node, rest)?, comment }),
-        (About::Manual, "failed") => Ok(Answer::ManualFailed { comment }),
-        (About::Manual, "skipped") => Ok(Answer::ManualSkipped { comment }),
-        (About::Manual, _) => Err(unfit()),
-        (About::Doubt | About::Conflict, word) => ask::word_answer(word).ok_or_else(unfit),
-    }
+    let values = if takes_values { form(node, rest)? } else { Value::Null };
+    asking.about.answer(word, values, comment).ok_or_else(unfit)
 }
 
 /// The values of a manual step's form, each by its declared type.
@@ -113,13 +107,4 @@ fn form(node: &Node, given: &[String]) -> Result<Value, CliError> {
         values.insert(name.to_owned(), value);
     }
     Ok(Value::Object(values))
-}
-
-fn fitting(about: About) -> &'static str {
-    match about {
-        About::Choice => "the id of an option",
-        About::Manual => "`done` (with KEY=VALUE where the form asks), `failed` or `skipped`",
-        About::Doubt => "`happened`, `did-not-happen` or `stop`",
-        About::Conflict => "`proceed` or `stop`",
-    }
 }

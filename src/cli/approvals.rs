@@ -2,13 +2,13 @@
 
 use runbook_core::{
     Timestamp, report,
-    run::{About, Asking, Gated, Node, Question, Run},
+    run::{Gated, Node, Question, Run},
     secret,
     timeline::crowd,
 };
 use runbook_engine::Engine;
 use runbook_journal::RunQuery;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cli::{
@@ -43,7 +43,8 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         runs.iter().flat_map(|run| run.questions().map(move |(node, question)| Open { run, node, question }))
     };
     if app.is_json() {
-        let documents: Value = open().map(|open| open.document()).collect();
+        let documents: Value =
+            open().map(|open| report::question(open.run, open.node, &open.question)).collect();
         app.print(&format!("{documents:#}\n"));
         return Ok(Exit::Success);
     }
@@ -81,80 +82,6 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
-    fn kind(&self) -> &'static str {
-        match &self.question {
-            Question::Approval(_) => "approval",
-            Question::Answer(asking) => match asking.about {
-                About::Choice => "choice",
-                About::Manual => "manual",
-                About::Doubt => "doubt",
-                About::Conflict => "conflict",
-            },
-        }
-    }
-
-    fn prompt(&self) -> &str {
-        match &self.question {
-            Question::Approval(Gated { gate, .. }) => &gate.prompt,
-            Question::Answer(Asking { prompt, .. }) => prompt,
-        }
-    }
-
-    fn from(&self) -> &[String] {
-        match &self.question {
-            Question::Approval(Gated { gate, .. }) => &gate.from,
-            Question::Answer(Asking { from, .. }) => from,
-        }
-    }
-
-    /// The options that a person may choose among.
-    fn options(&self) -> Vec<&str> {
-        match &self.question {
-            Question::Answer(Asking { about: About::Choice, .. }) => {
-                let options = question::options(self.run, &self.node.path);
-                options.into_iter().map(|option| option.step().id.as_str()).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn document(&self) -> Value {
-        let (run, node) = (self.run, self.node);
-        let gate = match &self.question {
-            Question::Approval(gated) => json!({
-                "count": gated.gate.count,
-                "delegated": gated.delegated.iter().map(|handed| json!({ "from": handed.from, "to": handed.to })).collect::<Vec<_>>(),
-                "granted": gated.granted.iter().map(|actor| &actor.name).collect::<Vec<_>>(),
-                "deadline": gated.gate.deadline,
-                "escalate_to": gated.gate.escalate_to.get(gated.escalations..),
-                "digest": gated.gate.digest,
-            }),
-            Question::Answer(_) => Value::Null,
-        };
-        let change = node.change.as_ref().map(|change| {
-            json!({ "summary": change.summary, "target": change.target.name, "diff": report::diff(change) })
-        });
-        secret::mask(&json!({
-            "run": run.id,
-            "runbook": run.created.runbook.name,
-            "environment": run.created.environment,
-            "simulated": run.created.simulated.is_some(),
-            "requested_by": run.requested_by.name,
-            "incident": run.created.incident,
-            "step": node.path,
-            "kind": self.kind(),
-            "prompt": self.prompt(),
-            "from": self.from(),
-            "options": self.options(),
-            "approval": gate,
-            "effect": node.effect(),
-            "risk": node.step().risk,
-            "eta": node.step().eta,
-            "change": change,
-            "warnings": node.warnings,
-        }))
-    }
-
     fn text(&self, now: Timestamp, paint: Paint, whole: bool) -> String {
         let (run, node) = (self.run, self.node);
         let mut out = format!(
@@ -170,7 +97,12 @@ impl Open<'_> {
             let told = question::describe(run, node, &self.question, &me, now, paint);
             out.extend(told.lines().map(|line| format!("  {line}\n")));
         } else {
-            let head = format!("{}  {}: {}", node.path, self.kind(), one_line(self.prompt()));
+            let head = format!(
+                "{}  {}: {}",
+                node.path,
+                report::question_kind(&self.question),
+                one_line(report::prompt(&self.question))
+            );
             out.push_str(&format!("  {}\n", paint.tone(Tone::Attention, head)));
             for (label, words) in self.facts(now, paint) {
                 out.push_str(&format!("    {}  {words}\n", paint.faint(format!("{label:<8}"))));
@@ -187,19 +119,19 @@ impl Open<'_> {
         let mut facts = Vec::new();
         match &self.question {
             Question::Approval(gated) => {
-                let who = crowd(gated.gate.count, self.from());
+                let who = crowd(gated.gate.count, report::asked(&self.question));
                 facts.push(("who", format!("{who} ({} so far)", gated.granted.len())));
                 facts.extend(deadline(gated, now).map(|words| ("until", words)));
             }
-            Question::Answer(_) => facts.push(("who", crowd(1, self.from()))),
+            Question::Answer(_) => facts.push(("who", crowd(1, report::asked(&self.question)))),
         }
-        let options = self.options();
+        let options = report::options_of(self.run, self.node, &self.question);
         if !options.is_empty() {
             facts.push(("options", options.join(", ")));
         }
         if let Some(change) = &node.change {
             facts.push(("target", change.target.to_string()));
-            if change.summary != self.prompt() {
+            if change.summary != report::prompt(&self.question) {
                 facts.push(("change", one_line(&change.summary)));
             }
         }

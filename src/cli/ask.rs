@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use runbook_core::{
     Value,
     event::{Actor, Answer},
-    inputs,
+    inputs, report,
     run::{About, Gated, Input, Node, Question, Rejected, Run, may_answer, may_approve},
     runbook::{self, Kind},
     spec::Effect,
@@ -118,22 +118,13 @@ impl Ask {
             Subject::Choice { options } => hear_choice(step, options, word),
             Subject::Manual(manual) if manual.done => manual.hear_field(step, line),
             Subject::Manual(manual) => manual.hear_word(step, &word.to_lowercase(), comment),
-            Subject::Doubt | Subject::Conflict => match word_answer(&word.to_lowercase()) {
-                Some(answer) => Heard::say(Input::Answer { step, answer }),
-                None => Heard::Again("please answer with one of the words".to_owned()),
-            },
+            Subject::Doubt | Subject::Conflict => {
+                match About::Doubt.answer(&word.to_lowercase(), Value::Null, None) {
+                    Some(answer) => Heard::say(Input::Answer { step, answer }),
+                    None => Heard::Again("please answer with one of the words".to_owned()),
+                }
+            }
         }
-    }
-}
-
-/// The words that answer a question in doubt or in conflict.
-pub fn word_answer(word: &str) -> Option<Answer> {
-    match word {
-        "happened" => Some(Answer::Happened),
-        "did-not-happen" => Some(Answer::DidNotHappen),
-        "stop" => Some(Answer::Stop),
-        "proceed" => Some(Answer::Proceed),
-        _ => None,
     }
 }
 
@@ -156,7 +147,7 @@ fn approval(node: &Node, gated: &Gated) -> Subject {
 fn subject(run: &Run, node: &Node, about: About) -> Subject {
     match about {
         About::Choice => {
-            let open = question::options(run, &node.path);
+            let open = report::options(run, &node.path);
             Subject::Choice { options: open.iter().map(|option| option.step().id.clone()).collect() }
         }
         About::Manual => {

@@ -6,7 +6,7 @@ use runbook_core::{
     change::Undo,
     event::{Actor, RunId},
     report,
-    run::{About, Asking, Gated, Node, Question, Role, Run, may_answer, may_approve},
+    run::{About, Asking, Gated, Node, Question, Run, may_answer, may_approve},
     runbook::{InputType, Kind},
     secret,
     timeline::crowd,
@@ -62,14 +62,6 @@ pub fn commands(run: RunId, node: &Node, question: &Question<'_>) -> Vec<String>
             vec![format!("runbook answer {run} {path} {}", answers.join("|"))]
         }
     }
-}
-
-/// The options of a ladder that a person may still pick.
-pub fn options<'r>(run: &'r Run, ladder: &str) -> Vec<&'r Node> {
-    run.nodes()
-        .filter(|node| node.role == Role::Option && node.parent.as_deref() == Some(ladder))
-        .filter(|node| node.phase == runbook_core::run::Phase::Waiting)
-        .collect()
 }
 
 struct Told {
@@ -187,7 +179,7 @@ impl Told {
     }
 
     fn options(&mut self, run: &Run, node: &Node) {
-        for (number, option) in options(run, &node.path).iter().enumerate() {
+        for (number, option) in report::options(run, &node.path).iter().enumerate() {
             let step = option.step();
             let risk = step.risk.map(|risk| format!("risk {}", format!("{risk:?}").to_lowercase()));
             let eta = step.eta.map(|eta| format!("about {eta}"));

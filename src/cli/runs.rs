@@ -3,7 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use runbook_core::{Timestamp, duration::Duration};
 use runbook_journal::{RunHead, RunQuery};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cli::{
@@ -76,10 +76,11 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         incident: args.incident,
         since: args.since.map(|since| since.moment(now)),
         limit,
+        ..RunQuery::default()
     };
     let runs = reading::engine(app).await?.runs(&query).await?;
     if app.is_json() {
-        let documents: Vec<Value> = runs.iter().map(document).collect();
+        let documents: Vec<Value> = runs.iter().map(RunHead::document).collect();
         app.print(&format!("{:#}\n", Value::Array(documents)));
         return Ok(Exit::Success);
     }
@@ -93,25 +94,6 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         app.say(&format!("these are the newest {limit}; `--limit` shows more"));
     }
     Ok(Exit::Success)
-}
-
-/// One run of a list. Its keys are an API.
-pub fn document(head: &RunHead) -> Value {
-    let summary = &head.summary;
-    json!({
-        "run": head.run,
-        "runbook": summary.runbook,
-        "environment": summary.environment,
-        "simulated": summary.simulated,
-        "status": summary.status,
-        "recovered": summary.recovered,
-        "requested_by": summary.requested_by,
-        "incident": summary.incident,
-        "started_at": summary.started_at,
-        "ended_at": summary.ended_at,
-        "updated_at": head.updated_at,
-        "entries": head.seq,
-    })
 }
 
 fn table(runs: &[RunHead], now: Timestamp) -> Table {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     change::{Change, Target},
     duration::Duration,
-    event::{Actor, Gate, SteadyReading, StepStatus, Verdict},
+    event::{Actor, Answer, Gate, SteadyReading, StepStatus, Verdict},
     fault::Fault,
     runbook::{Approval, Kind, Runbook, Step, UndoChoice},
     spec::{Effect, Grade},
@@ -245,6 +245,34 @@ pub enum About {
     Doubt,
     /// Whether to take a change back over someone else's.
     Conflict,
+}
+
+impl About {
+    /// The answer that a word stands for; `values` and `comment` go with a manual step.
+    pub fn answer(self, word: &str, values: Value, comment: Option<String>) -> Option<Answer> {
+        match (self, word) {
+            (Self::Choice, option) => Some(Answer::Option(option.to_owned())),
+            (Self::Manual, "done") => Some(Answer::Done { values, comment }),
+            (Self::Manual, "failed") => Some(Answer::ManualFailed { comment }),
+            (Self::Manual, "skipped") => Some(Answer::ManualSkipped { comment }),
+            (Self::Manual, _) => None,
+            (Self::Doubt | Self::Conflict, "happened") => Some(Answer::Happened),
+            (Self::Doubt | Self::Conflict, "did-not-happen") => Some(Answer::DidNotHappen),
+            (Self::Doubt | Self::Conflict, "stop") => Some(Answer::Stop),
+            (Self::Doubt | Self::Conflict, "proceed") => Some(Answer::Proceed),
+            (Self::Doubt | Self::Conflict, _) => None,
+        }
+    }
+
+    /// The words that answer it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Choice => "the id of an option",
+            Self::Manual => "`done` (with KEY=VALUE where the form asks), `failed` or `skipped`",
+            Self::Doubt => "`happened`, `did-not-happen` or `stop`",
+            Self::Conflict => "`proceed` or `stop`",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -38,6 +38,21 @@ pub(super) async fn runs_come_newest_first(journal: Arc<dyn Journal>) {
     assert_eq!(runs.iter().map(|head| head.run).collect::<Vec<_>>(), expected);
 }
 
+pub(super) async fn pages_follow_each_other(journal: Arc<dyn Journal>) {
+    for number in 1..=5 {
+        journal.append(Story::new(number).tell(1)).await.unwrap();
+    }
+    let mut query = RunQuery { limit: 2, ..RunQuery::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = journal.runs(&query).await.unwrap();
+        let Some(last) = page.last() else { break };
+        query.before = Some(last.run);
+        seen.extend(page.into_iter().map(|head| head.run));
+    }
+    assert_eq!(seen, [5, 4, 3, 2, 1].map(|number| Story::new(number).run));
+}
+
 pub(super) async fn filters_narrow(journal: Arc<dyn Journal>) {
     for number in 1..=8 {
         let mut story = Story::new(number);

@@ -24,7 +24,7 @@ const HEAD: &str = "SELECT seq FROM runs WHERE id = ?1";
 const RUNS: &str = "SELECT id, seq, updated_at, summary FROM runs \
     WHERE (:runbook IS NULL OR runbook = :runbook) AND (:environment IS NULL OR environment = :environment) \
     AND (:status IS NULL OR status = :status) AND (:incident IS NULL OR incident = :incident) \
-    AND (:since IS NULL OR started_at >= :since) ORDER BY id DESC LIMIT :limit";
+    AND (:since IS NULL OR started_at >= :since) AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit";
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -93,6 +93,7 @@ impl Reader {
                         ":status": query.status,
                         ":incident": query.incident,
                         ":since": query.since.map(column::from_time),
+                        ":before": query.before.map(|run| run.to_string()),
                         ":limit": limit,
                     },
                     Listed::read,

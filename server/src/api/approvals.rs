@@ -1,0 +1,170 @@
+//! What people are asked, and what they say.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use runbook_core::{
+    Value, report,
+    run::{Input, Question, Run},
+};
+use runbook_identity::Permission;
+use runbook_journal::RunQuery;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::runs;
+use crate::{
+    gate::Caller,
+    problem::{Body, Problem},
+    site::Site,
+};
+
+/// The most runs that are looked through for open questions.
+const MOST: usize = 1_000;
+
+/// List what is open: gates, choices, manual steps, questions in doubt; the oldest first.
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals",
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
+    let runs = open(&site, &caller).await?;
+    let documents = runs
+        .iter()
+        .flat_map(|run| run.questions().map(move |(node, question)| report::question(run, node, &question)));
+    Ok(Json(documents.collect()))
+}
+
+/// The runs that ask something and that the caller sees, oldest first.
+pub async fn open(site: &Site, caller: &Caller) -> Result<Vec<Run>, Problem> {
+    let mut runs = Vec::new();
+    for status in ["waiting", "running"] {
+        let query = RunQuery { status: Some(status.to_owned()), limit: MOST, ..RunQuery::default() };
+        for head in site.records.runs(&query).await? {
+            if caller.sees(&head.summary.environment, &head.summary.runbook) {
+                let run = site.records.load(head.run).await?;
+                if run.questions().next().is_some() {
+                    runs.push(run);
+                }
+            }
+        }
+    }
+    runs.sort_by_key(|run| run.id);
+    Ok(runs)
+}
+
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    pub step: String,
+    /// Of the change that was looked at: an approval binds to exactly that.
+    pub digest: String,
+    pub comment: Option<String>,
+    /// Alone, whatever the gate asks, in an emergency; the comment has to say why.
+    #[serde(default)]
+    pub break_glass: bool,
+}
+
+/// Approve exactly the change that was looked at.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", params(("run" = String, Path)),
+    request_body = Approve,
+    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn approve(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<Approve>,
+) -> Result<Json<Value>, Problem> {
+    let Approve { step, digest, comment, break_glass } = said;
+    let input = Input::Approve { step, digest, comment: runs::bounded(comment)?, break_glass };
+    runs::say(&site, &caller, &run, Permission::Approve, input).await
+}
+
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    pub step: String,
+    pub comment: Option<String>,
+}
+
+/// Reject what a run asks.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", params(("run" = String, Path)),
+    request_body = Reject,
+    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn reject(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<Reject>,
+) -> Result<Json<Value>, Problem> {
+    let input = Input::Reject { step: said.step, comment: runs::bounded(said.comment)? };
+    runs::say(&site, &caller, &run, Permission::Approve, input).await
+}
+
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delegate {
+    pub step: String,
+    /// Who may decide in the caller's place.
+    pub to: String,
+    pub comment: Option<String>,
+}
+
+/// Let somebody else decide in one's place.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", params(("run" = String, Path)),
+    request_body = Delegate,
+    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn delegate(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<Delegate>,
+) -> Result<Json<Value>, Problem> {
+    let input = Input::Delegate { step: said.step, to: said.to, comment: runs::bounded(said.comment)? };
+    runs::say(&site, &caller, &run, Permission::Approve, input).await
+}
+
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Say {
+    pub step: String,
+    /// The id of an option; `done`, `failed` or `skipped`; `happened`, `did-not-happen`, `proceed` or
+    /// `stop`.
+    pub answer: String,
+    /// What a manual step's form asks for.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub values: Value,
+    pub comment: Option<String>,
+}
+
+/// Answer what a run asks: pick an option, report a manual step, settle a doubt.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", params(("run" = String, Path)),
+    request_body = Say,
+    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn answer(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<Say>,
+) -> Result<Json<Value>, Problem> {
+    let asked = runs::load(&site, &caller, &run).await?;
+    let input = fitting(&asked, said)?;
+    runs::say(&site, &caller, &run, Permission::Answer, input).await
+}
+
+/// The answer that the words stand for, by what is asked.
+pub fn fitting(run: &Run, said: Say) -> Result<Input, Problem> {
+    let mut questions = run.questions().filter(|(node, _)| node.path == said.step);
+    let Some((_, Question::Answer(asking))) = questions.next() else {
+        return Err(Problem::conflict(format!("`{}` asks nothing that is answered so", said.step))
+            .hint("`GET /api/v1/approvals` lists what is open"));
+    };
+    let comment = runs::bounded(said.comment)?;
+    let answer = asking.about.answer(&said.answer, said.values, comment).ok_or_else(|| {
+        Problem::invalid(format!("`{}` does not answer what `{}` asks", said.answer, said.step))
+            .hint(format!("answer with {}", asking.about.words()))
+    })?;
+    Ok(Input::Answer { step: said.step, answer })
+}
