@@ -1,16 +1,19 @@
 //! `runbook.yaml`, the environment and the flags, read once into one value.
 
 mod freezes;
+mod hooks;
 mod limits;
 mod meaning;
 mod paths;
 mod read;
+mod server;
 
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use runbook_contract::SecretSource;
-use runbook_core::{runbook::Source, suggest};
+use runbook_core::suggest;
+use runbook_identity::Auth;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,8 +22,10 @@ use crate::exit::CliError;
 
 pub use self::{
     freezes::Freeze,
+    hooks::{Basic, Hook, SecretHeader},
     limits::Limits,
     read::{FILE, shown},
+    server::{Server, Tls},
 };
 
 /// A project's configuration: where its runbooks and its journal are, which environments they may
@@ -52,6 +57,13 @@ pub struct Config {
     /// The doors through which alerts come, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub hooks: IndexMap<String, Hook>,
+    /// How `runbook serve` is reached.
+    #[serde(default)]
+    pub server: Server,
+    /// Who may do what there. Where it is not said, the person who starts it may do everything, and
+    /// nobody else anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Where it was read from.
     #[serde(skip)]
     pub file: PathBuf,
@@ -141,16 +153,6 @@ pub struct People {
     /// Groups and the names of their members: on a terminal, names of the operating system.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<String, Vec<String>>,
-}
-
-/// Alerts of one source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Hook {
-    pub source: Source,
-    /// The token that the source sends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<SecretSource>,
 }
 
 /// The name of a preset, or a matrix.

@@ -1,5 +1,6 @@
 //! The composition root: the only place that names stores and providers.
 
+pub mod doors;
 mod secrets;
 mod simulated;
 
@@ -17,7 +18,7 @@ use runbook_core::{
     spec::{ActionSpec, Effect},
 };
 use runbook_engine::{Engine, NoSecrets, Secrets, Setup, System};
-use runbook_journal::{Journal, Memory, Sqlite};
+use runbook_journal::{Journal, Memory, Shelf, Sqlite};
 use runbook_world::World;
 
 use crate::{
@@ -162,6 +163,11 @@ pub async fn journal(config: &Config, read_only: bool) -> Result<Arc<dyn Journal
         return Ok(memory());
     }
     Ok(Arc::new(Sqlite::open(&path).await?))
+}
+
+/// The store for a server, which keeps documents beside the runs.
+pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
+    Ok(Arc::new(Sqlite::open(&store_path(config)?).await?))
 }
 
 /// A journal that goes with the process: for dry-runs, whose events nobody needs tomorrow.

@@ -13,6 +13,7 @@ mod work;
 
 use std::{fmt::Debug, sync::Arc};
 
+use async_trait::async_trait;
 use runbook_core::{
     Timestamp, Value,
     alert::Alert,
@@ -27,11 +28,12 @@ use uuid::Uuid;
 pub use crate::{supervise::Supervised, work::Worked};
 
 /// What the desk needs to know of the project it serves.
+#[async_trait]
 pub trait House: Debug + Send + Sync {
     /// The runbooks that are sound, as they are now.
     fn runbooks(&self) -> Vec<Arc<Runbook>>;
     /// The engine of an environment; why not, where there is none.
-    fn engine(&self, environment: &str) -> Result<Engine, String>;
+    async fn engine(&self, environment: &str) -> Result<Engine, String>;
     /// The first event of a run.
     fn created(&self, start: &Start) -> Result<Created, String>;
 }

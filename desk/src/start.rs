@@ -92,7 +92,7 @@ impl<'d> Desktop<'d> {
             incident: kept.incident.clone(),
             reason: Some(kept.alert.title.clone()),
         };
-        let begun = match self.begin(&kept.hook, &start) {
+        let begun = match self.begin(&kept.hook, &start).await {
             Ok(begun) => begun,
             Err(message) => return Ok(self.nothing(alert, runbook, Why::Unusable { message })),
         };
@@ -113,8 +113,8 @@ impl<'d> Desktop<'d> {
         Ok(Outcome { alert: alert.to_owned(), at: self.now, runbook, started: Some(begun), nothing: None })
     }
 
-    fn begin(&mut self, hook: &str, start: &Start) -> Result<RunId, String> {
-        let engine = self.desk.house.engine(&start.environment)?;
+    async fn begin(&mut self, hook: &str, start: &Start) -> Result<RunId, String> {
+        let engine = self.desk.house.engine(&start.environment).await?;
         let created = self.desk.house.created(start)?;
         let (run, batch) = engine.draft(created, detector(hook)).map_err(|error| error.to_string())?;
         self.begun.push(Write::Append(batch));

@@ -132,7 +132,7 @@ impl Desk {
         let Some(alert) = started.value.alert else { return Ok(()) };
         let Some(alert) = kept::find::<KeptAlert>(&self.shelf, &alert).await? else { return Ok(()) };
         if alert.value.alert.status == AlertStatus::Resolved
-            && let Ok(engine) = self.house.engine(&started.value.environment)
+            && let Ok(engine) = self.house.engine(&started.value.environment).await
         {
             let over = Input::AlertResolved { ends_at: alert.value.alert.ends_at };
             engine.say(run, &Actor::engine(), over).await?;
@@ -194,7 +194,7 @@ impl Supervisor<'_> {
         {
             return Ok(());
         }
-        let engine = match self.desk.house.engine(&head.summary.environment) {
+        let engine = match self.desk.house.engine(&head.summary.environment).await {
             Ok(engine) => engine,
             Err(why) => {
                 tracing::debug!(run = %head.run, %why, "the run cannot be driven here");

@@ -127,7 +127,7 @@ impl Desk {
                 continue;
             };
             let Some(started) = started.filter(|started| !started.value.settled) else { continue };
-            let Ok(engine) = self.house.engine(&started.value.environment) else { continue };
+            let Ok(engine) = self.house.engine(&started.value.environment).await else { continue };
             if let Err(error) = engine.say(*run, &Actor::engine(), over).await {
                 tracing::warn!(%run, %error, "the run was not told that its alert is over");
             }

@@ -56,11 +56,12 @@ struct Fixed {
     engine: Engine,
 }
 
+#[async_trait::async_trait]
 impl House for Fixed {
     fn runbooks(&self) -> Vec<Arc<Runbook>> {
         self.runbooks.clone()
     }
-    fn engine(&self, environment: &str) -> Result<Engine, String> {
+    async fn engine(&self, environment: &str) -> Result<Engine, String> {
         if environment == "demo" { Ok(self.engine.clone()) } else { Err(format!("no {environment}")) }
     }
     fn created(&self, start: &Start) -> Result<Created, String> {

@@ -37,6 +37,8 @@ impl Checker<'_> {
             self.findings.push(finding.hint(hint));
         }
         self.store(tree);
+        self.hooks(tree);
+        self.auth(tree);
         let environments = tree.get("environments");
         for (name, environment) in &self.config.environments {
             if let Some(node) = environments.and_then(|all| all.get(name)) {
@@ -60,6 +62,46 @@ impl Checker<'_> {
         let message = format!("`{kind}` is no store that this build can use");
         let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), message);
         self.findings.push(finding.hint(hint));
+    }
+
+    /// A door without a proof would let anybody start runs.
+    fn hooks(&mut self, tree: &Node) {
+        let Some(hooks) = tree.get("hooks") else { return };
+        for (name, hook) in &self.config.hooks {
+            let Some(node) = hooks.get(name) else { continue };
+            let given = [
+                hook.bearer.is_some(),
+                hook.basic.is_some(),
+                hook.header.is_some(),
+                hook.secret.is_some(),
+                !hook.topics.is_empty(),
+            ];
+            let count = given.into_iter().filter(|given| *given).count();
+            if count != 1 {
+                let message = match count {
+                    0 => format!("hook `{name}` has no proof: anybody could start runs through it"),
+                    _ => format!("hook `{name}` has {count} proofs: which one counts?"),
+                };
+                let finding = self.document.finding(Code::MisplacedKey, hooks.key_span(name), message);
+                self.findings.push(finding.hint("give one of `bearer`, `basic`, `header`, `secret`, `topics`"));
+            }
+            if let Some(environment) = &hook.environment
+                && !self.config.environments.contains_key(environment)
+            {
+                let hint = meant(environment, self.config.environments.keys().map(String::as_str));
+                let message = format!("there is no environment `{environment}`");
+                let finding = self.document.finding(Code::UnknownWord, node.value_span("environment"), message);
+                self.findings.push(finding.hint(hint));
+            }
+        }
+    }
+
+    fn auth(&mut self, tree: &Node) {
+        let Some(auth) = &self.config.auth else { return };
+        for problem in auth.problems() {
+            let span = tree.key_span("auth");
+            self.findings.push(self.document.finding(Code::OutOfRange, span, problem.to_string()));
+        }
     }
 
     fn environment(&mut self, environment: &Environment, node: &Node) {

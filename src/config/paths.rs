@@ -14,9 +14,15 @@ impl Config {
             self.store = format!("sqlite:{}", settled(&root, Path::new(path)).display());
         }
         self.secrets.values_mut().for_each(|source| settle_source(&root, source));
-        self.hooks.values_mut().filter_map(|hook| hook.bearer.as_mut()).for_each(|source| {
+        let hooks = self.hooks.values_mut().flat_map(|hook| hook.sources_mut());
+        let oidc = self.auth.as_mut().and_then(|auth| auth.oidc.as_mut());
+        hooks.chain(oidc.and_then(|oidc| oidc.client_secret.as_mut())).for_each(|source| {
             settle_source(&root, source);
         });
+        if let Some(tls) = &mut self.server.tls {
+            tls.certificate = settled(&root, &tls.certificate);
+            tls.key = settled(&root, &tls.key);
+        }
         self.environments.values_mut().for_each(|environment| environment.settle_paths(&root));
     }
 }
