@@ -22,6 +22,7 @@ pub mod runbook;
 pub mod sarif;
 pub mod schema;
 pub mod secret;
+pub mod severity;
 pub mod spec;
 pub mod suggest;
 pub mod timeline;
