@@ -13,6 +13,7 @@ pub mod expression;
 pub mod fault;
 pub mod finding;
 pub mod graph;
+pub mod incident;
 pub mod inputs;
 pub mod parse;
 pub mod policy;
