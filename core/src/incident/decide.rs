@@ -10,7 +10,7 @@ use super::{
     State,
     draft::Draft,
     facts::title_of,
-    said::{cut, filled, said, said_on_a_line, said_or_not, whole},
+    said::{cut, filled, filled_in_lines, said, said_on_a_line, said_or_not, whole},
 };
 use crate::{
     Timestamp,
@@ -123,7 +123,7 @@ impl Incident {
             service: filled(alert.service.as_deref(), LONGEST_NAME),
             environment: correlation.environment,
             key: correlation.key,
-            description: filled(alert.description.as_deref(), LONGEST_NOTE),
+            description: filled_in_lines(alert.description.as_deref(), LONGEST_NOTE),
             origin: Origin::Alert,
         };
         let mut draft = begun(id, opening, actor, now)?;

@@ -36,17 +36,17 @@ pub(super) fn said_or_not(text: Option<&str>, what: &str, most: usize) -> Result
 
 /// What a program sent, on one line: it cannot be asked to shorten it.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    let line = clean(text, false);
-    let line = line.trim();
-    match line.char_indices().nth(most) {
-        None => line.to_owned(),
-        Some(_) => line.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
-    }
+    shortened(&clean(text, false), most)
 }
 
 /// What a detector sends for nothing is nothing.
 pub(super) fn filled(text: Option<&str>, most: usize) -> Option<String> {
     text.map(|text| cut(text, most)).filter(|text| !text.is_empty())
+}
+
+/// The same on as many lines as it has.
+pub(super) fn filled_in_lines(text: Option<&str>, most: usize) -> Option<String> {
+    text.map(|text| shortened(&clean(text, true), most)).filter(|text| !text.is_empty())
 }
 
 /// A text that means nothing when it is cut.
@@ -57,6 +57,14 @@ pub(super) fn whole(text: &str, what: &str) -> Result<String, Rejected> {
             format!("the {what} has {length} characters; at most {LONGEST_KEY} are taken"),
         )),
         _ => Ok(secret::sanitize_text(text)),
+    }
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -79,6 +87,9 @@ mod tests {
         assert_eq!(said_or_not(Some("  "), "reason", 5).unwrap(), None);
         assert_eq!(cut("äbcdef", 6), "äbcdef");
         assert_eq!(cut("äbcdefg", 6), "äbcde…");
+        assert_eq!(filled(Some("a\nb"), 6).as_deref(), Some("a b"));
+        assert_eq!(filled_in_lines(Some("a\nb\n"), 6).as_deref(), Some("a\nb"));
+        assert_eq!(filled(Some(" \n"), 6), None);
         assert!(!secret::is_marked(&cut(&secret::mark("token"), 50)));
     }
 }
