@@ -145,11 +145,14 @@ impl Incident {
                     .hint(format!("go on with {into}"))),
             };
         }
-        if self.seq + RESERVED_EVENTS >= MOST_EVENTS && !input.brings_an_end() {
+        let is_full = self.seq + RESERVED_EVENTS >= MOST_EVENTS && !input.brings_an_end();
+        draft.take(input)?;
+        let decided = draft.decided();
+        // What already is so needs no entry, also where none is left.
+        if is_full && !decided.events.is_empty() {
             return Err(self.full(MOST_EVENTS, "entries"));
         }
-        draft.take(input)?;
-        Ok(draft.decided())
+        Ok(decided)
     }
 
     pub(super) fn not_now(&self, message: String) -> Rejected {

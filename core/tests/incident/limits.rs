@@ -30,6 +30,7 @@ fn a_full_incident_takes_no_more_and_can_still_be_ended() {
     let rejected = story.say(Input::Note { text: "one more".into() }).unwrap_err();
     assert_eq!(rejected.message, "INC-1 has as many entries as one incident may have (10000)");
     assert!(rejected.hint.is_some());
+    assert!(story.say_as(&door(), Input::AlertFiring(&alert("alert-0"))).unwrap().is_empty(), "a repeat");
 
     story.say(Input::Acknowledge).unwrap();
     for number in 0..MOST_RUNS as u128 {
