@@ -47,11 +47,12 @@ pub fn reveal(value: &Value, lookup: &dyn Fn(&str) -> Option<String>) -> Result<
 
 /// Makes a value from outside harmless: the two characters that make a mark are replaced.
 pub fn sanitize(value: Value) -> Value {
-    if contains_mark(&value) {
-        map_strings(&value, &mut |text| text.replace([OPEN, CLOSE], "\u{FFFD}"))
-    } else {
-        value
-    }
+    if contains_mark(&value) { map_strings(&value, &mut |text| sanitize_text(text)) } else { value }
+}
+
+/// The same for a text.
+pub fn sanitize_text(text: &str) -> String {
+    text.replace([OPEN, CLOSE], "\u{FFFD}")
 }
 
 /// Rewrites every string of a value, keys of objects included.

@@ -1,5 +1,5 @@
-//! The incident timeline: a run's events, told for people. The same lines serve the command line,
-//! pages and postmortems.
+//! The incident timeline: the events of a run, or of an incident and all its runs, told for people.
+//! The same lines serve the command line, pages and postmortems.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     change::gist,
     event::{Actor, Answer, Body, Channel, EndStatus, Event, RunId, SteadyReading},
+    incident::IncidentId,
     run::{end_word, step_word},
     secret,
 };
@@ -19,7 +20,11 @@ pub struct Entry {
     pub at: Timestamp,
     #[serde(rename = "type")]
     pub kind: String,
-    pub run: RunId,
+    /// The run whose event it is; `None` for one of an incident itself.
+    pub run: Option<RunId>,
+    /// The incident whose own event it is; `None` for one of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
     pub step: Option<String>,
     pub actor: Actor,
     pub summary: String,
@@ -34,26 +39,53 @@ pub fn entries(history: &[(Event, String)], run: RunId) -> Vec<Entry> {
 
 /// One event as an entry.
 pub fn entry(event: &Event, hash: &str, run: RunId) -> Entry {
+    Entry { run: Some(run), step: event.body.step().map(str::to_owned), ..told(event, &summary(event), hash) }
+}
+
+/// Entries of an incident and of its runs as one list: by time, and within one run, or the incident
+/// itself, as they happened.
+pub fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    // What the incident says of a run at the moment of its first event comes before that event.
+    entries.sort_by_key(|entry| (entry.at, entry.run, entry.seq));
+    entries
+}
+
+/// What the entries of every kind of event have. Secrets are masked.
+pub(crate) fn told<B: Serialize>(event: &Event<B>, summary: &str, hash: &str) -> Entry {
     // An event always serializes: it was read from its own JSON, or made of the same types.
     let body = serde_json::to_value(&event.body).unwrap_or(Value::Null);
     Entry {
         seq: event.seq,
         at: event.at,
         kind: body.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        run,
-        step: event.body.step().map(str::to_owned),
+        run: None,
+        incident: None,
+        step: None,
         actor: event.actor.clone(),
-        summary: secret::mask_text(&summary(event)),
+        summary: secret::mask_text(summary),
         data: secret::mask(body.get("data").unwrap_or(&Value::Null)),
         hash: hash.to_owned(),
+    }
+}
+
+impl Entry {
+    /// The id of the run or of the incident whose event it is.
+    pub fn whose(&self) -> String {
+        let run = self.run.map(|run| run.to_string());
+        run.or_else(|| self.incident.map(|incident| incident.to_string())).unwrap_or_default()
+    }
+
+    /// Where it happened: a step, the run as a whole, or the incident.
+    pub fn place(&self) -> &str {
+        let whole = if self.run.is_some() { "run" } else { "incident" };
+        self.step.as_deref().unwrap_or(whole)
     }
 }
 
 /// An entry on one line: time, place, what happened.
 pub fn line(entry: &Entry) -> String {
     let at = entry.at.strftime("%H:%M:%S");
-    let step = entry.step.as_deref().unwrap_or("run");
-    format!("{at}  {:>4}  {step:<28}  {}", format!("#{}", entry.seq), entry.summary)
+    format!("{at}  {:>4}  {:<28}  {}", format!("#{}", entry.seq), entry.place(), entry.summary)
 }
 
 /// The timeline as a table for postmortems and tickets.
@@ -177,7 +209,7 @@ pub fn crowd(count: u32, from: &[String]) -> String {
     if count > 1 { format!("{count} of {from}") } else { from }
 }
 
-fn ended(status: EndStatus, recovered: Option<bool>, reason: Option<&str>) -> String {
+pub(crate) fn ended(status: EndStatus, recovered: Option<bool>, reason: Option<&str>) -> String {
     let recovered = match recovered {
         Some(true) => ", recovery verified",
         Some(false) => ", not recovered",
@@ -210,6 +242,6 @@ fn answered(answer: &Answer) -> String {
     }
 }
 
-fn because(text: Option<&str>) -> String {
+pub(crate) fn because(text: Option<&str>) -> String {
     text.map(|text| format!(": {text}")).unwrap_or_default()
 }

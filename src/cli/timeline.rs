@@ -81,8 +81,7 @@ async fn collect(engine: &Engine, runs: &[RunId]) -> Result<Vec<Entry>, CliError
     for run in runs {
         entries.extend(timeline::entries(&engine.history(*run).await?, *run));
     }
-    entries.sort_by_key(|entry| (entry.at, entry.run, entry.seq));
-    Ok(entries)
+    Ok(timeline::in_order(entries))
 }
 
 fn told(entries: &[Entry], format: Format, several: bool) -> String {
@@ -105,7 +104,7 @@ fn document(entry: &Entry) -> Value {
 #[derive(Debug)]
 struct Lines {
     several: bool,
-    above: Option<(RunId, String)>,
+    above: Option<(String, String)>,
 }
 
 impl Lines {
@@ -114,7 +113,7 @@ impl Lines {
     }
 
     fn next(&mut self, entry: &Entry) -> String {
-        let place = (entry.run, entry.at.strftime("%Y-%m-%d").to_string());
+        let place = (entry.whose(), entry.at.strftime("%Y-%m-%d").to_string());
         let heading = match &self.above {
             Some(above) if *above == place || (!self.several && above.1 == place.1) => String::new(),
             _ if self.several => format!("{}  {} (UTC)\n", place.0, place.1),

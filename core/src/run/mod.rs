@@ -209,7 +209,7 @@ pub struct Rejected {
 pub enum RejectedKind {
     /// The person may not.
     NotPermitted,
-    /// It does not fit what the run is waiting for.
+    /// It does not fit the state: what the run is waiting for, or where the incident is.
     NotNow,
     /// The step or the value makes no sense.
     Invalid,
@@ -220,10 +220,10 @@ pub enum RejectedKind {
 }
 
 impl Rejected {
-    fn new(kind: RejectedKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: RejectedKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None }
     }
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
