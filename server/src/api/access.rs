@@ -61,23 +61,7 @@ pub async fn tokens(
     let found = kept::list::<Token>(site.shelf(), query).await?;
     let next =
         found.last().filter(|_| found.len() == limit).map(|last| cursor((last.value.0.created_at, &last.id)));
-    Ok(Json(Page { items: found.iter().map(document).collect(), next }))
-}
-
-/// Without what could be used to guess the token.
-fn document(found: &Found<Token>) -> Value {
-    let record = &found.value.0;
-    json!({
-        "id": record.id,
-        "name": record.name,
-        "owner": record.owner,
-        "rights": record.rights,
-        "created_by": record.created_by,
-        "created_at": record.created_at,
-        "expires_at": record.expires_at,
-        "last_used_at": record.last_used_at,
-        "revoked_at": record.revoked_at,
-    })
+    Ok(Json(Page { items: found.iter().map(|found| found.value.document()).collect(), next }))
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -109,7 +93,7 @@ pub async fn mint(
     let found = Found { id: minted.record.id.clone(), version: 1, value: Token(minted.record) };
     site.shelf().write(vec![kept::put(&found.id, &found.value, Expect::New)?]).await?;
     told(&site, &caller, "minted", &found).await;
-    let mut answer = document(&found);
+    let mut answer = found.value.document();
     answer["token"] = Value::from(minted.token.expose_secret());
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
@@ -138,7 +122,7 @@ pub async fn revoke(
     found.value.0.revoke(site.now());
     site.shelf().write(vec![kept::put(&found.id, &found.value, Expect::Version(found.version))?]).await?;
     told(&site, &caller, "revoked", &found).await;
-    Ok(Json(document(&found)))
+    Ok(Json(found.value.document()))
 }
 
 async fn told(site: &Site, caller: &Caller, code: &str, found: &Found<Token>) {
