@@ -30,7 +30,7 @@ use runbook_journal::{JournalError, Shelf};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use crate::{supervise::Supervised, work::Worked};
+pub use crate::{correlate::key_of_service, supervise::Supervised, work::Worked};
 
 /// What the desk needs to know of the project it serves.
 #[async_trait]

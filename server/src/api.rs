@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod approvals;
 mod events;
+pub mod incidents;
 mod page;
 mod runbooks;
 mod runs;
@@ -65,6 +66,9 @@ pub fn routes() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(approvals::reject))
         .routes(routes!(approvals::delegate))
         .routes(routes!(approvals::answer))
+        .routes(routes!(incidents::list, incidents::declare))
+        .routes(routes!(incidents::one, incidents::say))
+        .routes(routes!(incidents::timeline))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::one))
 }

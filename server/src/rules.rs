@@ -30,7 +30,9 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
 }
 
 use Needs::{May, Open, Proof, SignedIn};
-use Permission::{Answer, Approve, Cancel, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo};
+use Permission::{
+    Acknowledge, Answer, Approve, Cancel, Declare, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo,
+};
 
 /// All routes.
 pub const RULES: &[Rule] = &[
@@ -64,6 +66,11 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/api/v1/runs/{run}/answer", May(Answer)),
     rule("GET", "/api/v1/alerts", May(Read)),
     rule("GET", "/api/v1/alerts/{id}", May(Read)),
+    rule("GET", "/api/v1/incidents", May(Read)),
+    rule("POST", "/api/v1/incidents", May(Declare)),
+    rule("GET", "/api/v1/incidents/{id}", May(Read)),
+    rule("POST", "/api/v1/incidents/{id}", May(Acknowledge)),
+    rule("GET", "/api/v1/incidents/{id}/timeline", May(Read)),
     rule("GET", "/api/v1/events", May(Read)),
     rule("GET", "/api/v1/tokens", May(OwnTokens)),
     rule("POST", "/api/v1/tokens", May(OwnTokens)),
