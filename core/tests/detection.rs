@@ -161,7 +161,7 @@ fn what_is_due_is_told_once_again_after_a_while_and_when_it_is_over() {
     look(&mut watch, &rule, 'x', at(0));
     let [first] = <[Message; 1]>::try_from(watch.due(&rule, REPEAT, at(0))).unwrap();
     // Nobody took it: it stays due, with the same number.
-    assert_eq!(watch.due(&rule, REPEAT, at(1)), [first.clone()]);
+    assert_eq!(watch.due(&rule, REPEAT, at(1)), std::slice::from_ref(&first));
     watch.told(&first, at(1));
     assert_eq!(watch.due(&rule, REPEAT, at(2)), []);
     let again = at(1 + 4 * 360);
@@ -200,12 +200,14 @@ fn a_message_is_one_of_the_generic_format() {
     let message = watch.due(&rule, REPEAT, at(1)).remove(0);
     let mut body = message.body.clone();
     let id = body["id"].take();
+    assert!(id.as_str().unwrap().starts_with(body["fingerprint"].take().as_str().unwrap()));
     assert_eq!(message.id, format!("{}-firing", id.as_str().unwrap()));
     assert!(id.as_str().unwrap().starts_with("HighErrorRate-"));
     assert_eq!(
         body,
         json!({
             "id": null,
+            "fingerprint": null,
             "name": "HighErrorRate",
             "title": "High Error Rate Detected",
             "status": "firing",

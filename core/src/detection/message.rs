@@ -69,11 +69,13 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn message(&self, rule: &Rule, ended_at: Option<Timestamp>) -> Message {
-        let firing = format!("{}-{}-{}", rule.name, self.series, self.fired_at.as_millisecond());
+        let series = format!("{}-{}", rule.name, self.series);
+        let firing = format!("{series}-{}", self.fired_at.as_millisecond());
         let status = if ended_at.is_some() { "resolved" } else { "firing" };
         let mut body = Map::new();
         let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
         put("id", json!(firing));
+        put("fingerprint", json!(series));
         put("name", json!(rule.name));
         put("title", json!(rule.title()));
         put("status", json!(status));
