@@ -5,6 +5,7 @@
 //! that is killed at any moment goes on without losing or repeating anything.
 
 mod deliver;
+pub mod detect;
 pub mod kept;
 mod sheet;
 mod start;
