@@ -1,5 +1,6 @@
 //! `runbook.yaml`, the environment and the flags, read once into one value.
 
+mod detectors;
 mod freezes;
 mod limits;
 mod meaning;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::exit::CliError;
 
 pub use self::{
+    detectors::Detector,
     freezes::Freeze,
     limits::Limits,
     read::{FILE, shown},
@@ -52,6 +54,10 @@ pub struct Config {
     /// The doors through which alerts come, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub hooks: IndexMap<String, Hook>,
+    /// What the embedded detector watches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub detectors: Vec<Detector>,
     /// Where it was read from.
     #[serde(skip)]
     pub file: PathBuf,

@@ -1,5 +1,6 @@
 //! The composition root: the only place that names stores and providers.
 
+mod gauge;
 mod secrets;
 mod simulated;
 
@@ -25,6 +26,8 @@ use crate::{
     exit::CliError,
     person,
 };
+
+pub use self::gauge::Instruments;
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {

@@ -342,6 +342,8 @@ fn a_rule_file_says_the_same_and_names_what_it_cannot_say() {
         Rule {
             expected: Some(Measure { query: Some("should".to_owned()), cloudwatch: None }),
             title: Some("a \"{{ brace }}\"".to_owned()),
+            query: Some("errors{a='b'}".to_owned()),
+            annotations: [("summary".to_owned(), "two\nlines".to_owned())].into(),
             absent: Absent::Firing,
             ..rule(90, 0)
         },
@@ -351,15 +353,16 @@ fn a_rule_file_says_the_same_and_names_what_it_cannot_say() {
     assert_eq!(
         rule_file("own", Duration::from_millis(1500), &rules),
         r#"groups:
-  - name: "own"
+  - name: own
     interval: 1s500ms
     rules:
-      - alert: "HighErrorRate"
-        expr: "((errors) > 0.05 * (should)) or absent(count((errors) >= -Inf))"
+      - alert: HighErrorRate
+        expr: '((errors{a=''b''}) > 0.05 * (should)) or absent(count((errors{a=''b''}) >= -Inf))'
         for: 1m30s
         annotations:
-          "title": "a \"{{ \"{{\" }} brace }}\""
-          errorRate: "{{ $value }}"
+          summary: "two\nlines"
+          title: 'a "{{ "{{" }} brace }}"'
+          errorRate: '{{ $value }}'
       # Odd is not here: its condition is an expression that PromQL does not know
       # Cloud is not here: its metric is one of CloudWatch
 "#

@@ -60,6 +60,17 @@ impl Detector {
     pub const REPEAT: Duration = Duration::from_secs(4 * 3600);
     pub const TIMEOUT: Duration = Duration::from_secs(10);
     const LEAST: Duration = Duration::from_secs(1);
+
+    /// The same where time runs so much faster, as in simulated environments.
+    #[must_use]
+    pub fn scaled(self, speed: u32) -> Self {
+        Self {
+            rules: self.rules.into_iter().map(|rule| rule.scaled(speed)).collect(),
+            every: self.every.scaled(speed).max(Self::LEAST),
+            repeat: self.repeat.scaled(speed).max(Self::LEAST),
+            ..self
+        }
+    }
 }
 
 /// A detector at work. A cheap handle; clones share everything.

@@ -12,6 +12,7 @@ mod cancel;
 mod check;
 mod completions;
 mod describe;
+mod detect;
 mod ending;
 mod fields;
 mod init;
@@ -107,6 +108,7 @@ enum Command {
     Undo(undo::Args),
     World(world::Args),
     Preflight(preflight::Args),
+    Detect(detect::Args),
     Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -219,6 +221,7 @@ async fn dispatch(command: Command, app: App) -> Result<Exit, CliError> {
         Command::Undo(args) => undo::run(args, &app).await,
         Command::World(args) => world::run(args, &app).await,
         Command::Preflight(args) => preflight::run(args, &app).await,
+        Command::Detect(args) => detect::run(args, &app).await,
         Command::Bench(args) => bench::run(args, &app).await,
         Command::Completions(args) => completions::run(args, &app).await,
         Command::Man(args) => man::run(args, &app).await,

@@ -99,10 +99,24 @@ impl Rule {
     }
 }
 
-/// Text in double quotes means the same in JSON and in YAML.
+/// A text as YAML has it, as plain as it can be: queries are full of quotes.
 fn quoted(text: &str) -> String {
-    json!(text).to_string()
+    let is_word = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    if is_word(text) && !WORDS.contains(&text.to_ascii_lowercase().as_str()) {
+        text.to_owned()
+    } else if text.chars().any(char::is_control) {
+        // In double quotes it means the same in JSON and in YAML.
+        json!(text).to_string()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
 }
+
+/// What YAML, in one version or the other, does not take for texts.
+const WORDS: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"];
 
 /// As Prometheus reads it: whole units only.
 fn prometheus_duration(length: Duration) -> String {
