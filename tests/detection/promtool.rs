@@ -1,16 +1,7 @@
 //! Prometheus itself evaluates the same rules over the same series, and fires when we do: its
 //! `promtool test rules` runs its own evaluation over made-up time.
 
-#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
-#![expect(clippy::print_stderr, reason = "a skipped test says that it is")]
-
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, process::Command};
 
 use runbook_core::{
     Timestamp,
@@ -25,22 +16,20 @@ const SERVICES: [&str; 3] = ["api", "web", "it's \"odd\""];
 /// The values of a series, tick by tick; nothing where it is gone.
 type Values = Vec<Option<f64>>;
 
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(name), text).unwrap();
+        fs::write(self.0.path().join(name), text).unwrap();
     }
 
     /// Whether there is a promtool; it must like what it is given.
     fn promtool(&self, arguments: &[&str]) -> bool {
-        match Command::new("promtool").args(arguments).current_dir(&self.0).output() {
+        match Command::new("promtool").args(arguments).current_dir(self.0.path()).output() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 eprintln!("skipped: promtool is not on the PATH");
                 false
@@ -177,7 +166,7 @@ fn expectations(rule: &Rule, series: &BTreeMap<(String, &'static str), Values>) 
 
 #[test]
 fn prometheus_fires_when_we_do() {
-    let folder = Folder::new("prometheus-fires-when-we-do");
+    let folder = Folder::new();
     let rules = rules();
     let series = series(&rules);
     folder.write("rules.yaml", &rule_file("own", Duration::from_secs(TICK), &rules));
@@ -203,7 +192,7 @@ fn prometheus_fires_when_we_do() {
 
 #[test]
 fn the_rules_that_ship_hold_what_they_promise() {
-    let folder = Folder::new("the-rules-that-ship");
+    let folder = Folder::new();
     for preset in Preset::ALL {
         folder.write("rules.yaml", &rule_file(preset.name(), Duration::from_secs(30), &preset.rules()));
         folder.write("test.yaml", SHIPPED);
