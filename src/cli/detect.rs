@@ -1,5 +1,6 @@
 //! `runbook detect`: what the rules of the embedded detector say now.
 
+use futures::{StreamExt as _, stream};
 use runbook_contract::Mode;
 use runbook_core::{
     detection::{NAME_LABEL, Preset, Reading, Rule, Series, rule_file},
@@ -38,6 +39,9 @@ pub struct Args {
     #[arg(long)]
     rules: bool,
 }
+
+/// How many rules are read together.
+const AT_ONCE: usize = 8;
 
 /// What one detector found.
 struct Found {
@@ -103,17 +107,16 @@ fn print_rules(detectors: &[Detector], app: &App) {
 async fn look(config: &Config, detector: Detector, app: &App) -> Result<Found, CliError> {
     let environment = app.global.env.as_deref().or(detector.environment.as_deref());
     let wired = wire::environment(config, environment, Mode::ReadOnly).await?;
-    let gauge = Instruments::of(&wired);
-    let detector = detector.at_work();
-    let looks = detector.rules.iter().cloned().map(async |rule| {
-        let waited = tokio::time::timeout(detector.timeout.as_std(), detect::read(&gauge, &rule)).await;
-        let look = waited.unwrap_or_else(|_| {
-            Err(Fault::unreachable(format!("there was no answer within {}", detector.timeout)))
-        });
+    let detect::Detector { name, rules, timeout, .. } = detector.at_work();
+    let gauge = Instruments::of(&wired, timeout);
+    let looks = stream::iter(rules).map(async |rule| {
+        let waited = tokio::time::timeout(timeout.as_std(), detect::read(&gauge, &rule)).await;
+        let look = waited
+            .unwrap_or_else(|_| Err(Fault::unreachable(format!("there was no answer within {timeout}"))));
         (rule, look)
     });
-    let rules = futures::future::join_all(looks).await;
-    Ok(Found { detector: detector.name, wired, rules })
+    let rules = looks.buffered(AT_ONCE).collect().await;
+    Ok(Found { detector: name, wired, rules })
 }
 
 fn tell(found: &[Found], app: &App) {
@@ -179,8 +182,8 @@ fn numbers(rule: &Rule, series: &Series) -> String {
 /// Four digits are enough for people.
 fn short(number: f64) -> String {
     match number.abs() {
-        size if size >= 1000.0 && size < 1e15 => format!("{number:.0}"),
-        size if size >= 1e-4 && size < 1000.0 => {
+        size if (1000.0..1e15).contains(&size) => format!("{number:.0}"),
+        size if (1e-4..1000.0).contains(&size) => {
             let text = format!("{number:.4}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }

@@ -5,9 +5,10 @@ use runbook_contract::{Cx, Registry};
 use runbook_core::{
     Timestamp, Value,
     detection::{Measure, Metric, Sample},
+    duration::Duration,
     fault::Fault,
 };
-use runbook_desk::detect::{Detector, Gauge};
+use runbook_desk::detect::Gauge;
 use serde_json::json;
 
 use crate::wire::Wired;
@@ -21,11 +22,18 @@ pub struct Instruments {
     registry: Registry,
     environment: String,
     speed: u32,
+    timeout: Duration,
 }
 
 impl Instruments {
-    pub fn of(wired: &Wired) -> Self {
-        Self { registry: wired.registry.clone(), environment: wired.name.clone(), speed: wired.speed }
+    /// `timeout` is for each call.
+    pub fn of(wired: &Wired, timeout: Duration) -> Self {
+        Self {
+            registry: wired.registry.clone(),
+            environment: wired.name.clone(),
+            speed: wired.speed,
+            timeout,
+        }
     }
 
     async fn outputs(&self, action: &str, input: Value) -> Result<Value, Fault> {
@@ -34,7 +42,7 @@ impl Instruments {
             return Err(Fault::permanent(message).hint("configure its provider in this environment"));
         };
         let cx = Cx {
-            timeout: Detector::TIMEOUT,
+            timeout: self.timeout,
             idempotency_key: String::new(),
             now: Timestamp::now(),
             speed: self.speed,

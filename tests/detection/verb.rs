@@ -137,6 +137,11 @@ fn the_rules_that_ship_are_printed_without_a_project_too() {
     );
     let said = both.runbook(["detect", "--rules"]).ends_with_code(0);
     assert_eq!(said.stdout.matches("groups:").count(), 1);
-    assert_eq!(said.stdout.matches("alert: HighLatency").count(), 1, "one's own is there instead: {}", said.stdout);
+    assert_eq!(
+        said.stdout.matches("alert: HighLatency").count(),
+        1,
+        "one's own is there instead: {}",
+        said.stdout
+    );
     assert!(said.stdout.contains("expr: '(slow) > 1'") && said.stdout.contains("# Odd is not here"));
 }
