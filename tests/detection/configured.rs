@@ -46,6 +46,23 @@ fn a_sound_detector_is_taken() {
 }
 
 #[test]
+fn the_example_of_the_documentation_is_sound() {
+    let page = include_str!("../../docs/detection/README.md");
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let project = Project::empty();
+    let environment = "{ prometheus: { url: 'http://127.0.0.1:9' }, aws: { region: eu-west-1 } }";
+    project
+        .write("runbook.yaml", &format!("version: 1\nenvironments:\n  production: {environment}\n{example}"));
+    let said = project.runbook(["detect", "--rules"]).ends_with_code(0);
+    for rule in ["TrafficDrop", "QueueGrows", "HalfOfTheOrders", "TooManyConnections"] {
+        assert!(said.stdout.contains(rule), "{}", said.stdout);
+    }
+    // Nobody listens there: every rule says so, and none is calm.
+    let said = project.runbook(["detect", "shop"]).ends_with_code(1);
+    assert_eq!(said.stdout.matches("cannot be read").count(), 5, "{}", said.stdout);
+}
+
+#[test]
 fn what_makes_no_sense_is_told_all_at_once() {
     finds(
         "  - { name: own, environment: dmeo, preset: golden-signals }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Ended, Rule, Watch};
+use super::{Ended, Rule, Watch, rounded};
 use crate::duration::Duration;
 
 /// One delivery.
@@ -107,7 +107,7 @@ impl Told<'_> {
 
     fn description(&self, rule: &Rule, is_over: bool) -> String {
         let numbers: Vec<String> =
-            self.metrics.iter().map(|(name, number)| format!("{name} {number}")).collect();
+            self.metrics.iter().map(|(name, number)| format!("{name} {}", rounded(*number))).collect();
         let numbers = if numbers.is_empty() { "no data".to_owned() } else { numbers.join(", ") };
         let bound = format!("{} {}", rule.called(), rule.threshold());
         let condition = if rule.when.is_some() { rule.threshold() } else { bound };
