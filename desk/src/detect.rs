@@ -37,7 +37,7 @@ pub trait Gauge: Debug + Send + Sync {
 #[async_trait]
 pub trait Sink: Debug + Send + Sync {
     /// Delivers a message. It has arrived once this returns; otherwise it is told again later, under
-    /// the same number.
+    /// the same number, and so it is where no answer comes before the detector's time-out.
     async fn deliver(&self, message: &Message) -> Result<(), String>;
 }
 
@@ -95,6 +95,8 @@ pub struct Round {
     /// The rules that could not be read, and why. Nothing has changed for these.
     pub failing: BTreeMap<String, Failing>,
     pub delivered: usize,
+    /// Messages that did not arrive.
+    pub refused: usize,
     /// Why messages did not arrive; they are told again in the next round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<String>,

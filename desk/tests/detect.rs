@@ -66,6 +66,8 @@ impl Gauge for Panel {
 #[derive(Debug, Default)]
 struct Door {
     shut: Mutex<bool>,
+    /// Messages of this rule are never taken.
+    refuses: Mutex<Option<&'static str>>,
     came: Mutex<Vec<(String, Value)>>,
 }
 
@@ -86,6 +88,9 @@ impl Sink for Door {
     async fn deliver(&self, message: &Message) -> Result<(), String> {
         if *self.shut.lock().unwrap() {
             return Err("the door is shut".to_owned());
+        }
+        if self.refuses.lock().unwrap().is_some_and(|rule| message.id.starts_with(rule)) {
+            return Err("it is not what it should be".to_owned());
         }
         self.came.lock().unwrap().push((message.id.clone(), message.body.clone()));
         Ok(())
@@ -204,6 +209,18 @@ async fn what_does_not_arrive_is_told_again_under_the_same_number() {
     assert_eq!(came.len(), 1);
     assert_eq!(came[0].1["id"], before[0].body["id"]);
     assert_eq!(came[0].1["status"], "resolved");
+}
+
+#[tokio::test]
+async fn a_message_that_is_never_taken_does_not_keep_the_others_back() {
+    let room = Room::new(vec![rule("Errors", 0), rule("Latency", 0)]);
+    *room.door.refuses.lock().unwrap() = Some("Errors");
+    room.panel.set("errors", Needle::At(20.0));
+    room.panel.set("latency", Needle::At(20.0));
+    let round = room.round().await;
+    assert_eq!((round.delivered, round.refused), (1, 1));
+    assert_eq!(room.door.came(), [r#"Latency firing {"value":20.0}"#]);
+    assert_eq!(room.round().await.delivered, 0);
 }
 
 #[tokio::test]

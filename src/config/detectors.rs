@@ -103,6 +103,15 @@ pub(super) fn check(config: &Config, tree: &Node, document: &Document) -> Vec<Fi
             let message = format!("there are two detectors `{}`", detector.name);
             checker.find(Code::DuplicateKey, "name", message, "give each a name of its own");
         }
+        if config.hooks.contains_key(&detector.name) {
+            let message = format!("there is a hook `{}` already", detector.name);
+            checker.find(
+                Code::DuplicateKey,
+                "name",
+                message,
+                "a detector has a door of its own; call it otherwise",
+            );
+        }
         checker.detector();
     }
     findings

@@ -6,7 +6,7 @@ use crate::project::Project;
 fn finds(detectors: &str, expected: &[&str]) {
     let project = Project::empty();
     let text = format!(
-        "version: 1\nenvironments:\n  demo: {{ simulated: high-latency }}\n  bare: {{}}\ndefault_environment: demo\ndetectors:\n{detectors}"
+        "version: 1\nenvironments:\n  demo: {{ simulated: high-latency }}\n  bare: {{}}\ndefault_environment: demo\nhooks: {{ taken: {{ source: generic }} }}\ndetectors:\n{detectors}"
     );
     project.write("runbook.yaml", &text);
     let said = project.runbook(["detect", "--rules"]);
@@ -69,6 +69,7 @@ fn what_makes_no_sense_is_told_all_at_once() {
   - { name: own, environment: bare, every: 100ms, repeat: 50ms, preset: golden-signals }
   - { name: cloud, source: cloudwatch, preset: golden-signals }
   - { name: empty }
+  - { name: taken, preset: golden-signals }
   - name: rules
     rules:
       - { name: NoThreshold, query: up }
@@ -86,6 +87,7 @@ fn what_makes_no_sense_is_told_all_at_once() {
             "`repeat` is shorter",
             "are of Prometheus",
             "`empty` has no rules",
+            "there is a hook `taken` already",
             "rule `NoThreshold`: it has no threshold",
             "there are two rules `Twice`",
             "several thresholds",

@@ -3,7 +3,7 @@
 use futures::{FutureExt as _, StreamExt as _, stream};
 use runbook_core::{
     Timestamp,
-    detection::{Measure, Reading, Rule, Sample, Turn, Watch},
+    detection::{Measure, Message, Reading, Rule, Sample, Turn, Watch},
     fault::Fault,
 };
 use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS};
@@ -18,6 +18,8 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// How often a reading is taken in anew because someone else has written meanwhile.
 const MOST_TRIES: usize = 4;
+/// How many messages of one round may fail to arrive before the others are kept for the next.
+const MOST_REFUSED: usize = 10;
 
 impl Detection {
     /// Goes round once.
@@ -115,21 +117,24 @@ impl Detection {
         }
     }
 
-    /// Tells what is due, and keeps what has arrived. Once one message does not arrive, the others wait
-    /// for the next round.
+    /// Tells what is due, and keeps what has arrived. One message that is not taken does not keep the
+    /// others back; where many are not, the rest wait for the next round.
     async fn tell(&self, found: Found<Watched>, now: Timestamp, round: &mut Round) -> Result<(), DeskError> {
         let mut after = found.value.clone();
         let due = after.watch.due(&after.rule, self.detector.repeat, now);
         for message in due {
-            if round.undelivered.is_some() {
+            if round.refused >= MOST_REFUSED {
                 break;
             }
-            match self.sink.deliver(&message).await {
+            match self.deliver(&message).await {
                 Ok(()) => {
                     after.watch.told(&message, now);
                     round.delivered += 1;
                 }
-                Err(why) => round.undelivered = Some(why),
+                Err(why) => {
+                    round.refused += 1;
+                    round.undelivered = Some(why);
+                }
             }
         }
         let id = found.id.clone();
@@ -137,6 +142,15 @@ impl Detection {
             // Someone else has gone on: at worst a message is told again, under the same number.
             Ok(_) | Err(DeskError::Journal(JournalError::Changed { .. })) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), String> {
+        let timeout = self.detector.timeout;
+        let deadline = timeout.after(self.clock.now());
+        tokio::select! {
+            done = self.sink.deliver(message) => done,
+            () = self.clock.sleep_until(deadline) => Err(format!("it was not taken within {timeout}")),
         }
     }
 
