@@ -1,5 +1,6 @@
 //! `runbook.yaml`, the environment and the flags, read once into one value.
 
+mod detectors;
 mod freezes;
 mod hooks;
 mod limits;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::exit::CliError;
 
 pub use self::{
+    detectors::Detector,
     freezes::Freeze,
     hooks::Hook,
     limits::Limits,
@@ -64,6 +66,10 @@ pub struct Config {
     /// nobody else anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// What the embedded detector watches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub detectors: Vec<Detector>,
     /// Where it was read from.
     #[serde(skip)]
     pub file: PathBuf,

@@ -7,6 +7,7 @@
 pub mod cases;
 mod correlate;
 mod deliver;
+pub mod detect;
 pub mod kept;
 mod sheet;
 mod start;

@@ -91,10 +91,21 @@ async fn receive(
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    let received = proven(&site, hook, &headers, &body).await.inspect_err(|_| {
-        site.counters.delivery(&name, "refused");
+    deliver(&site, &name, &headers, body).await
+}
+
+/// Takes a delivery in through the door of this name, whichever way it came.
+pub async fn deliver(
+    site: &Site,
+    name: &str,
+    headers: &[(String, String)],
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let hook = site.hooks.get(name).ok_or_else(|| Problem::missing("hook", name))?;
+    let received = proven(site, hook, headers, &body).await.inspect_err(|_| {
+        site.counters.delivery(name, "refused");
     })?;
-    answer(&site, &name, hook, received, body).await
+    answer(site, name, hook, received, body).await
 }
 
 async fn proven(

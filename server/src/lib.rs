@@ -24,9 +24,10 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
-    hooks::Hook,
+    hooks::{Hook, deliver},
     ops::Counters,
     pages::login::ticket_id,
+    problem::Problem,
     project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},

@@ -7,12 +7,13 @@ use runbook_core::{
     suggest,
 };
 
-use super::{Config, Environment};
+use super::{Config, Environment, detectors};
 
 /// Everything that is wrong with the meaning of a file whose shape is sound.
 pub(super) fn check(config: &Config, tree: &Node, document: &Document) -> Vec<Finding> {
     let mut checker = Checker { config, document, findings: Vec::new() };
     checker.file(tree);
+    checker.findings.extend(detectors::check(config, tree, document));
     checker.findings
 }
 

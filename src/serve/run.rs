@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
+use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
 use runbook_identity::{cookies::Transport, oidc::Oidc};
@@ -18,7 +19,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::Served;
+use super::{Served, detectors::Detectors};
 use crate::{
     cli::{App, sign_in},
     config::Config,
@@ -49,6 +50,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let desk = Desk::new(shelf.clone(), served.clone(), Arc::new(System));
     let (stop, stopping) = watch::channel(false);
     let supervised = watch::Sender::new(Supervised::default());
+    let mut hooks = doors::open(&config)?;
+    let detectors = Detectors::open(&config, &served, &mut hooks).await?;
     let site = Arc::new(Site {
         settings: Settings {
             transport,
@@ -59,13 +62,14 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         project: served.clone(),
         desk: desk.clone(),
         records: wire::records(&config, false).await?,
-        hooks: doors::open(&config)?,
+        hooks,
         oidc: oidc(&config)?,
         clock: Arc::new(System),
         counters: Counters::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
+    let watches = detectors.watches(&site);
     greet(&site, &config, app).await?;
     let handle = Handle::new();
     let router = runbook_server::router(site);
@@ -83,8 +87,14 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         stop.send_replace(true);
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
-    let (done, (), (), ()) =
-        tokio::join!(http, desk.work(stopping.clone()), desk.supervise(stopping, &supervised), end);
+    let watching = join_all(watches.iter().map(|watch| watch.watch(stopping.clone())));
+    let (done, (), (), (), _) = tokio::join!(
+        http,
+        desk.work(stopping.clone()),
+        desk.supervise(stopping.clone(), &supervised),
+        end,
+        watching,
+    );
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
 }
