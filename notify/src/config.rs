@@ -224,6 +224,11 @@ impl Channel {
         of_here && ((on.contains(&notice.moment()) && severe) || self.follows(notice))
     }
 
+    /// Programs are told everything, however late.
+    pub(crate) fn is_for_people(&self) -> bool {
+        !matches!(self, Self::Webhook(_))
+    }
+
     /// Whether this was asked for, rather than only following from what was.
     pub(crate) fn asks_for(&self, moment: Moment) -> bool {
         self.filter().0.contains(&moment)

@@ -14,7 +14,7 @@ use std::{
 
 use runbook_core::{Timestamp, duration::Duration};
 use runbook_intake::Request;
-use runbook_journal::{DocumentQuery, Expect, JournalError, Order, Shelf, Write};
+use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS, Order, Shelf, Write};
 use serde::{Deserialize, Serialize};
 
 pub use self::limits::{KEPT, MOST_QUEUED};
@@ -75,6 +75,11 @@ pub enum State {
 }
 
 impl State {
+    /// Whether something is still to be done.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Due | Self::Sending)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Due => "due",
@@ -190,7 +195,8 @@ impl Outbox {
         }
     }
 
-    /// What was queued, newest first: of a channel, in a state, where they are given.
+    /// What was queued, newest first: of a channel, in a state, where they are given. `after` is where
+    /// the page before ended: `at` and `id` of its last. At most 1,000.
     ///
     /// # Errors
     /// Only those of the shelf.
@@ -201,16 +207,24 @@ impl Outbox {
         after: Option<(Timestamp, String)>,
         limit: usize,
     ) -> Result<Vec<Listed>, JournalError> {
-        let query = DocumentQuery {
-            state: state.map(|state| state.word().to_owned()),
-            parent: channel.map(str::to_owned),
-            order: Order::NewestFirst,
-            after,
-            limit,
-            ..DocumentQuery::default()
+        let parents = match (channel, state) {
+            (None, _) => vec![None],
+            (Some(channel), None) => vec![Some(kept::open_of(channel)), Some(channel.to_owned())],
+            (Some(channel), Some(state)) if state.is_open() => vec![Some(kept::open_of(channel))],
+            (Some(channel), Some(_)) => vec![Some(channel.to_owned())],
         };
-        let found = kept::list::<Dispatch>(&self.shelf, query).await?;
-        Ok(found.into_iter().map(|found| Listed { id: found.id, dispatch: found.value }).collect())
+        let limit = limit.clamp(1, MOST_DOCUMENTS);
+        let mut listed = Vec::new();
+        for parent in parents {
+            let state = state.map(|state| state.word().to_owned());
+            let (order, after) = (Order::NewestFirst, after.clone());
+            let query = DocumentQuery { state, parent, order, after, limit, ..DocumentQuery::default() };
+            let found = kept::list::<Dispatch>(&self.shelf, query).await?;
+            listed.extend(found.into_iter().map(|found| Listed { id: found.id, dispatch: found.value }));
+        }
+        listed.sort_by(|a, b| (b.dispatch.at, &b.id).cmp(&(a.dispatch.at, &a.id)));
+        listed.truncate(limit);
+        Ok(listed)
     }
 
     /// Sends once more what has failed or was dropped, from the start; whether there was anything to
@@ -267,21 +281,10 @@ impl Outbox {
         add(tallies.entry(channel.to_owned()).or_default());
     }
 
-    /// Documents of a channel in a state, those that come first first.
-    async fn first(
-        &self,
-        channel: Option<&str>,
-        state: State,
-        limit: usize,
-    ) -> Result<Vec<Found<Dispatch>>, JournalError> {
-        let query = DocumentQuery {
-            state: Some(state.word().to_owned()),
-            parent: channel.map(str::to_owned),
-            order: Order::OldestFirst,
-            limit,
-            ..DocumentQuery::default()
-        };
-        kept::list(&self.shelf, query).await
+    /// What is not at its end in a channel, what comes first first.
+    async fn open(&self, channel: &str, limit: usize) -> Result<Vec<Found<Dispatch>>, JournalError> {
+        let (parent, order) = (Some(kept::open_of(channel)), Order::OldestFirst);
+        kept::list(&self.shelf, DocumentQuery { parent, order, limit, ..DocumentQuery::default() }).await
     }
 
     /// How long after this try the next one comes: twice as long each time, a little more or less for

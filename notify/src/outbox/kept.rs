@@ -17,7 +17,7 @@ pub(super) trait Kept: Serialize + DeserializeOwned {
     /// What lists of this kind are ordered by.
     fn at(&self) -> Timestamp;
     fn state(&self) -> Option<&'static str>;
-    fn parent(&self) -> &str;
+    fn parent(&self) -> String;
 }
 
 /// A document with what is needed to write it again.
@@ -44,8 +44,10 @@ impl Kept for Dispatch {
     fn state(&self) -> Option<&'static str> {
         Some(self.state.word())
     }
-    fn parent(&self) -> &str {
-        &self.channel
+    /// What is not at its end stands apart, so that what comes next is found at once however much was
+    /// sent before.
+    fn parent(&self) -> String {
+        if self.state.is_open() { open_of(&self.channel) } else { self.channel.clone() }
     }
 }
 
@@ -57,9 +59,14 @@ impl Kept for Standing {
     fn state(&self) -> Option<&'static str> {
         None
     }
-    fn parent(&self) -> &str {
-        &self.channel
+    fn parent(&self) -> String {
+        self.channel.clone()
     }
+}
+
+/// The parent of what is not at its end; no channel has such a name.
+pub(super) fn open_of(channel: &str) -> String {
+    format!("{channel}/open")
 }
 
 /// The identity of what a key is for one channel. Its characters are fine in a `webhook-id` and a
@@ -120,7 +127,7 @@ pub(super) fn put<T: Kept>(id: &str, value: &T, expect: Expect) -> Result<Write,
         version: 0,
         at: value.at(),
         state: value.state().map(str::to_owned),
-        parent: Some(value.parent().to_owned()),
+        parent: Some(value.parent()),
         body: serde_json::to_vec(value).map_err(|error| unfit::<T>(id, &error))?,
     };
     Ok(Write::Put { document, expect })

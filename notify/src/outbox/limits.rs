@@ -26,10 +26,12 @@ pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub(super) const TIDY: Duration = Duration::from_secs(30);
 /// The most that is removed at once.
 pub(super) const MOST_REMOVED: usize = 500;
+/// The most pages of a thousand that are looked through at once.
+pub(super) const MOST_PAGES: usize = 50;
 /// After a failure of the shelf.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// However much is written, the outbox is looked at no more often than this.
-pub(super) const GLANCE: StdDuration = StdDuration::from_millis(20);
+pub(super) const GLANCE: StdDuration = StdDuration::from_millis(100);
 /// The messages of one approval that are edited.
 pub(super) const MOST_POSTED: usize = 10;
 

@@ -1,9 +1,9 @@
 //! One dispatch over its channel.
 
-use runbook_journal::{DocumentQuery, Expect, JournalError, Write};
+use runbook_journal::{Expect, JournalError, MOST_DOCUMENTS, Write};
 
 use super::{
-    Dispatch, Outbox, State,
+    Dispatch, Outbox,
     kept::{self, Found, Standing},
     limits::MOST_POSTED,
 };
@@ -110,23 +110,32 @@ impl Outbox {
         kept::put(&id, &standing, expect)
     }
 
-    /// The questions that wait to be asked in a channel although they are answered already.
+    /// What waits to be told in a channel although this, which has just been told, makes it untrue.
     pub(super) async fn overtaken(
         &self,
         channel: &Channel,
-        notice: &Notice,
+        id: &str,
+        news: &Notice,
     ) -> Result<Vec<Found<Dispatch>>, JournalError> {
-        let query = DocumentQuery {
-            state: Some(State::Due.word().to_owned()),
-            parent: Some(channel.name().to_owned()),
-            limit: runbook_journal::MOST_DOCUMENTS,
-            ..DocumentQuery::default()
-        };
-        let subject = notice.subject();
-        let mut waiting = kept::list::<Dispatch>(&self.shelf, query).await?;
-        waiting.retain(|found| {
-            found.value.notice.asks_approval() && found.value.notice.subject() == subject
-        });
+        if !(news.ends_it() || news.answers_approval()) {
+            return Ok(Vec::new());
+        }
+        let mut waiting = self.open(channel.name(), MOST_DOCUMENTS).await?;
+        waiting.retain(|found| found.id != id && overtakes(channel, news, &found.value.notice));
         Ok(waiting)
     }
+}
+
+/// A question is not asked once it is decided, an edit does not undo a newer one, and nobody is paged
+/// for what is over. Programs are told everything.
+fn overtakes(channel: &Channel, newer: &Notice, older: &Notice) -> bool {
+    let over = match channel {
+        Channel::Webhook(_) => false,
+        Channel::PagerDuty(_) => newer.ends_it(),
+        Channel::Slack(_) => {
+            newer.answers_approval() && (older.answers_approval() || (newer.ends_it() && older.asks_approval()))
+        }
+        Channel::Email(_) => newer.answers_approval() && newer.ends_it() && older.asks_approval(),
+    };
+    over && older.at <= newer.at && older.subject() == newer.subject()
 }

@@ -1,13 +1,13 @@
 //! Nothing in the outbox grows without end.
 
 use runbook_core::Timestamp;
-use runbook_journal::{DocumentQuery, Expect, JournalError, Order, Write};
+use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS, Order, Write};
 use tokio::sync::watch;
 
 use super::{
     Dispatch, Outbox, State,
     kept::{self, Found, Kept, Standing},
-    limits::{KEPT, MOST_QUEUED, MOST_REMOVED, TIDY},
+    limits::{KEPT, MOST_PAGES, MOST_QUEUED, MOST_REMOVED, TIDY},
     work::ended,
 };
 use crate::notice::Moment;
@@ -30,9 +30,7 @@ impl Outbox {
     pub(super) async fn tidy(&self) -> Result<(), JournalError> {
         let now = self.clock.now();
         for channel in self.channels.iter() {
-            let waiting = self.first(Some(channel.name()), State::Due, runbook_journal::MOST_DOCUMENTS).await?;
-            let why = format!("more than {MOST_QUEUED} notices were waiting");
-            self.drop_all(surplus(waiting), State::Dropped, &why, now).await?;
+            self.trim(channel.name(), now).await?;
         }
         self.drop_orphans(now).await?;
         for state in [State::Sent, State::Failed, State::Dropped] {
@@ -41,11 +39,32 @@ impl Outbox {
         self.forget::<Standing>(None, now).await
     }
 
+    /// Leaves a channel no more than may wait for it, a page after the other.
+    async fn trim(&self, channel: &str, now: Timestamp) -> Result<(), JournalError> {
+        let why = format!("more than {MOST_QUEUED} notices were waiting");
+        for _ in 0..MOST_PAGES {
+            let mut waiting = self.open(channel, MOST_DOCUMENTS).await?;
+            let is_all = waiting.len() < MOST_DOCUMENTS;
+            waiting.retain(|found| found.value.state == State::Due);
+            self.drop_all(surplus(waiting), State::Dropped, &why, now).await?;
+            if is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What waits for a channel that is no longer configured, as long as that was not only just so:
     /// another process may know more.
     async fn drop_orphans(&self, now: Timestamp) -> Result<(), JournalError> {
         for state in [State::Due, State::Sending] {
-            let mut orphans = self.first(None, state, runbook_journal::MOST_DOCUMENTS).await?;
+            let query = DocumentQuery {
+                state: Some(state.word().to_owned()),
+                order: Order::OldestFirst,
+                limit: MOST_DOCUMENTS,
+                ..DocumentQuery::default()
+            };
+            let mut orphans = kept::list::<Dispatch>(&self.shelf, query).await?;
             orphans.retain(|found| {
                 let known = self.channels.iter().any(|channel| channel.name() == found.value.channel);
                 !known && TIDY.after(found.value.at) <= now
@@ -62,14 +81,35 @@ impl Outbox {
         why: &str,
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        for Found { id, version, value } in dispatches {
-            let over = ended(value, state, why, now);
-            match self.shelf.write(vec![kept::put(&id, &over, Expect::Version(version))?]).await {
-                Ok(()) => self.tell(&id, &over),
-                Err(JournalError::Changed { .. }) => {}
-                Err(error) => return Err(error),
+        let over = |found: Found<Dispatch>| (found.id, found.version, ended(found.value, state, why, now));
+        let all: Vec<(String, u64, Dispatch)> = dispatches.into_iter().map(over).collect();
+        for some in all.chunks(MOST_REMOVED) {
+            match self.keep_all(some).await {
+                // One of them is no longer as it was: the others are written all the same.
+                Err(JournalError::Changed { .. }) => {
+                    for one in some.chunks(1) {
+                        match self.keep_all(one).await {
+                            Ok(()) | Err(JournalError::Changed { .. }) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                kept => kept?,
             }
         }
+        Ok(())
+    }
+
+    async fn keep_all(&self, dispatches: &[(String, u64, Dispatch)]) -> Result<(), JournalError> {
+        let write = |(id, version, dispatch): &(String, u64, Dispatch)| {
+            kept::put(id, dispatch, Expect::Version(*version))
+        };
+        let writes: Vec<Write> = dispatches.iter().map(write).collect::<Result<_, _>>()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.shelf.write(writes).await?;
+        dispatches.iter().for_each(|(id, _, dispatch)| self.tell(id, dispatch));
         Ok(())
     }
 

@@ -67,10 +67,7 @@ impl Outbox {
 
     /// What is to be sent next: what is due, or what somebody began to send and did not end.
     async fn next(&self, channel: &Channel) -> Result<Option<Found<Dispatch>>, JournalError> {
-        let name = Some(channel.name());
-        let due = self.first(name, State::Due, 1).await?;
-        let begun = self.first(name, State::Sending, 1).await?;
-        Ok(due.into_iter().chain(begun).min_by_key(|found| found.value.at))
+        Ok(self.open(channel.name(), 1).await?.pop())
     }
 
     /// Does what is to be done about one dispatch; until when the channel rests then.
@@ -89,7 +86,7 @@ impl Outbox {
     async fn try_once(&self, channel: &Channel, found: Found<Dispatch>) -> Result<Duration, JournalError> {
         let now = self.clock.now();
         let Found { id, version, value } = found;
-        if value.notice.stale_at().is_some_and(|stale| stale <= now) {
+        if channel.is_for_people() && value.notice.stale_at().is_some_and(|stale| stale <= now) {
             let why = "the time to decide was over before it could be sent";
             return self.end(&id, version, ended(value, State::Dropped, why, now)).await;
         }
@@ -120,7 +117,7 @@ impl Outbox {
         let mut tries = 0;
         loop {
             let mut writes = vec![own.clone()];
-            writes.extend(self.consequences(channel, &outcome.next, &result).await?);
+            writes.extend(self.consequences(channel, id, &outcome.next, &result).await?);
             let others = writes.len() > 1;
             match self.shelf.write(writes).await {
                 Err(JournalError::Changed { .. }) if others && tries < MOST_CHANGES => tries += 1,
@@ -138,6 +135,7 @@ impl Outbox {
     async fn consequences(
         &self,
         channel: &Channel,
+        id: &str,
         dispatch: &Dispatch,
         result: &Result<Taken, Trouble>,
     ) -> Result<Vec<Write>, JournalError> {
@@ -145,11 +143,11 @@ impl Outbox {
         if let Ok(Taken::Posted(posted)) = result {
             writes.push(self.remember(channel, &dispatch.notice, posted.clone()).await?);
         }
-        if dispatch.notice.answers_approval() && dispatch.notice.ends_it() {
-            for asked in self.overtaken(channel, &dispatch.notice).await? {
-                let now = self.clock.now();
-                let over = ended(asked.value, State::Dropped, "it was decided before it could be sent", now);
-                writes.push(kept::put(&asked.id, &over, Expect::Version(asked.version))?);
+        if dispatch.state == State::Sent || matches!(result, Ok(Taken::Needless(_))) {
+            for older in self.overtaken(channel, id, &dispatch.notice).await? {
+                let why = "it was over before it could be sent";
+                let over = ended(older.value, State::Dropped, why, self.clock.now());
+                writes.push(kept::put(&older.id, &over, Expect::Version(older.version))?);
             }
         }
         Ok(writes)
