@@ -92,6 +92,10 @@ fn payload(config: &PagerDuty, notice: &Notice) -> Value {
 
 /// How grave it is: by the severity where there is one, else by what happened.
 fn level(config: &PagerDuty, notice: &Notice) -> Level {
+    // Nobody is woken for what is not real.
+    if notice.simulated {
+        return Level::Info;
+    }
     if let Some(severity) = notice.severity() {
         let known = config.levels.iter().find(|(name, _)| name.eq_ignore_ascii_case(severity));
         return known.map_or_else(|| level_of(severity), |(_, level)| *level);

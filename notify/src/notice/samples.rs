@@ -108,3 +108,42 @@ pub(crate) fn all() -> Vec<Notice> {
         approval_answered(Outcome::Open),
     ]
 }
+
+/// A notice of any kind, all of whose texts are any and may be long.
+pub(crate) fn any_notice() -> impl proptest::strategy::Strategy<Value = Notice> {
+    use proptest::prelude::*;
+    let text = prop_oneof![
+        "[a-z ]{0,20}",
+        "\\PC{0,40}",
+        ("[<&>`*😀é\n|]{1,40}", 1_usize..200).prop_map(|(part, times)| part.repeat(times)),
+    ];
+    let texts = proptest::collection::vec(text, 1..6);
+    (0..all().len(), texts).prop_map(|(kind, texts)| {
+        let mut value = serde_json::to_value(&all()[kind]).unwrap();
+        let mut next = 0;
+        refill(&mut value, &mut || {
+            next += 1;
+            texts[next % texts.len()].clone()
+        });
+        serde_json::from_value::<Notice>(value).unwrap().bounded().unwrap()
+    })
+}
+
+/// Other texts in all places that take any.
+fn refill(value: &mut serde_json::Value, next: &mut dyn FnMut() -> String) {
+    const FIXED: &[&str] = &["type", "at", "deadline", "effect", "risk", "status", "outcome"];
+    match value {
+        serde_json::Value::String(text) if text.parse::<RunId>().is_err() => *text = next(),
+        serde_json::Value::Array(items) => {
+            if let Some(first) = items.first().cloned().filter(serde_json::Value::is_string) {
+                items.resize(60, first);
+            }
+            items.iter_mut().for_each(|item| refill(item, next));
+        }
+        serde_json::Value::Object(fields) => {
+            let free = fields.iter_mut().filter(|(name, _)| !FIXED.contains(&name.as_str()));
+            free.for_each(|(_, field)| refill(field, next));
+        }
+        _ => {}
+    }
+}

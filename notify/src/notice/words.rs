@@ -55,7 +55,7 @@ pub(crate) fn place(notice: &Notice) -> String {
 pub(crate) fn facts(notice: &Notice) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut put = |name: &'static str, value: Option<String>| {
-        facts.extend(value.filter(|text| !text.is_empty()).map(|text| (name, text)));
+        facts.extend(value.filter(|text| !text.trim().is_empty()).map(|text| (name, text)));
     };
     put("Environment", notice.environment.as_ref().map(|name| {
         if notice.simulated { format!("{name} (simulated)") } else { name.clone() }
@@ -134,13 +134,18 @@ pub(crate) fn needs(approval: &Approval) -> String {
 
 /// The longer texts: what is asked, and what to beware of.
 pub(crate) fn paragraphs(notice: &Notice) -> Vec<String> {
+    let mut paragraphs = all_paragraphs(notice);
+    paragraphs.retain(|text| !text.trim().is_empty());
+    paragraphs
+}
+
+fn all_paragraphs(notice: &Notice) -> Vec<String> {
     match &notice.news {
         News::QuestionAsked { prompt, .. } => vec![prompt.clone()],
         News::ApprovalRequested(approval) | News::ApprovalEscalated { approval, .. } => {
             let warnings = approval.change.iter().flat_map(|change| &change.warnings);
             let warnings = warnings.map(|warning| format!("Warning: {warning}"));
-            let texts = std::iter::once(approval.prompt.clone()).chain(warnings);
-            texts.filter(|text| !text.is_empty()).collect()
+            std::iter::once(approval.prompt.clone()).chain(warnings).collect()
         }
         News::ApprovalAnswered { votes, approval, outcome } => {
             let missing = (*outcome == Outcome::Open).then(|| format!("Still needed: {}", needs(approval)));
@@ -178,7 +183,7 @@ pub(crate) fn links(notice: &Notice, site: Option<&Site>) -> Vec<(&'static str, 
 /// What an approval is about, in a few words.
 pub(crate) fn gist(approval: &Approval) -> &str {
     let change = approval.change.as_ref().map(|change| change.summary.as_str());
-    change.filter(|text| !text.is_empty()).unwrap_or(&approval.prompt)
+    change.filter(|text| !text.trim().is_empty()).unwrap_or(&approval.prompt)
 }
 
 pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
