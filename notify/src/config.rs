@@ -9,11 +9,11 @@ use runbook_contract::SecretSource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::check::{check, is_user};
 pub use self::{
     address::{Address, MailServer, NotAMailServer, NotAnAddress},
     check::Misconfigured,
 };
-pub(crate) use self::check::{check, is_user};
 use crate::notice::{Moment, Notice};
 
 /// One way to tell people, and what is told there.
@@ -193,7 +193,9 @@ impl Channel {
     /// settle.
     pub fn secret_files(&mut self) -> Vec<&mut PathBuf> {
         let sources: Vec<&mut SecretSource> = match self {
-            Self::Slack(slack) => std::iter::once(&mut slack.token).chain(&mut slack.signing_secret).collect(),
+            Self::Slack(slack) => {
+                std::iter::once(&mut slack.token).chain(&mut slack.signing_secret).collect()
+            }
             Self::PagerDuty(pagerduty) => vec![&mut pagerduty.routing_key],
             Self::Email(email) => email.password.iter_mut().collect(),
             Self::Webhook(webhook) => {

@@ -77,9 +77,15 @@ fn thread(notice: &Notice) -> String {
 
 /// The mail, the same to the byte for every try. The thread's first message need not exist: mail
 /// programs put together what refers to the same one.
-pub(crate) fn mail(config: &Email, id: &str, notice: &Notice, site: Option<&Site>) -> Result<Message, Trouble> {
+pub(crate) fn mail(
+    config: &Email,
+    id: &str,
+    notice: &Notice,
+    site: Option<&Site>,
+) -> Result<Message, Trouble> {
     let letter = letter(notice, site);
-    let unfit = |error: lettre::error::Error| Trouble::never(format!("the mail could not be written: {error}"));
+    let unfit =
+        |error: lettre::error::Error| Trouble::never(format!("the mail could not be written: {error}"));
     let mailbox = |text: &String| {
         text.parse::<Mailbox>().map_err(|_| Trouble::never("`from` or `to` holds what is no address of mail"))
     };
@@ -132,7 +138,8 @@ fn transport(
     let host = &config.server.host;
     let trust = || {
         let trust = TlsParameters::new(host.clone());
-        trust.map_err(|error| Trouble::never(format!("TLS to {} could not be set up: {error}", config.server)))
+        trust
+            .map_err(|error| Trouble::never(format!("TLS to {} could not be set up: {error}", config.server)))
     };
     let tls = match config.tls {
         Tls::StartTls => SmtpTls::Required(trust()?),

@@ -42,5 +42,5 @@ pub use crate::{
     notice::{Approval, Incident, Moment, News, Notice, Outcome, Proposed, Run, Vote},
     outbox::{Dispatch, KEPT, Listed, MOST_QUEUED, Outbox, State, Tally},
     site::Site,
-    slack::buttons::{Decision, NotTaken, Press, Pressed},
+    slack::buttons::{AnswerTo, Decision, NotTaken, Press, Pressed},
 };

@@ -17,8 +17,8 @@ use runbook_intake::Request;
 use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS, Order, Shelf, Write};
 use serde::{Deserialize, Serialize};
 
-pub use self::limits::{KEPT, MOST_QUEUED};
 use self::kept::{Found, Kept};
+pub use self::limits::{KEPT, MOST_QUEUED};
 use crate::{
     clock::Clock,
     config::{Channel, Misconfigured, check},

@@ -11,9 +11,7 @@ use super::{Channel, Email, Slack, Tls, Webhook};
 pub enum Misconfigured {
     #[error("{0} notification channels are configured; at most {MOST_CHANNELS} are served")]
     TooMany(usize),
-    #[error(
-        "`{0}` cannot be the name of a notification channel; use 1 to 64 letters, digits, `-` and `_`"
-    )]
+    #[error("`{0}` cannot be the name of a notification channel; use 1 to 64 letters, digits, `-` and `_`")]
     Name(String),
     #[error("two notification channels are called `{0}`; give each a name of its own")]
     Twice(String),

@@ -57,7 +57,10 @@ fn a_file_is_read_and_written_the_same() {
     assert_eq!(messages, Vec::<String>::new());
     let mut channels = channels.unwrap();
     check(&channels).unwrap();
-    assert_eq!(channels.iter().map(Channel::kind).collect::<Vec<_>>(), ["slack", "pagerduty", "email", "webhook"]);
+    assert_eq!(
+        channels.iter().map(Channel::kind).collect::<Vec<_>>(),
+        ["slack", "pagerduty", "email", "webhook"]
+    );
     let again: Vec<Channel> = serde_json::from_value(json!(channels)).unwrap();
     assert_eq!(again, channels);
     assert_eq!(channels[1].secret_files(), [&mut PathBuf::from("secrets/pagerduty")]);
@@ -140,7 +143,14 @@ fn a_channel_is_told_what_it_asked_for() {
         ("slack", ["approval_requested"], &[], &["SEV1"], samples::approval_requested(), false),
         // An answer follows its question, at whatever severity, but not into other environments.
         ("slack", ["approval_requested"], &[], &["SEV1"], samples::approval_answered(Outcome::Open), true),
-        ("slack", ["approval_requested"], &["staging"], &[], samples::approval_answered(Outcome::Open), false),
+        (
+            "slack",
+            ["approval_requested"],
+            &["staging"],
+            &[],
+            samples::approval_answered(Outcome::Open),
+            false,
+        ),
         ("webhook", ["approval_requested"], &[], &[], samples::approval_answered(Outcome::Approved), false),
         ("pagerduty", ["incident_opened"], &[], &["SEV1"], resolved.clone(), true),
         ("pagerduty", ["run_stuck"], &[], &[], resolved.clone(), false),
@@ -159,7 +169,9 @@ fn a_channel_is_told_what_it_asked_for() {
 
 #[test]
 fn addresses_and_servers_are_read() {
-    for fine in ["https://x.example.com/a?b=c", "http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:1"] {
+    for fine in
+        ["https://x.example.com/a?b=c", "http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:1"]
+    {
         let address: Address = fine.parse().unwrap();
         assert!(!address.to_string().contains("b=c"));
     }

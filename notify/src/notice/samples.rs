@@ -54,7 +54,8 @@ pub(crate) fn approval_requested() -> Notice {
 }
 
 pub(crate) fn approval_answered(outcome: Outcome) -> Notice {
-    let vote = Vote { by: "alice".to_owned(), at: at(), approved: outcome != Outcome::Rejected, comment: None };
+    let vote =
+        Vote { by: "alice".to_owned(), at: at(), approved: outcome != Outcome::Rejected, comment: None };
     notice(News::ApprovalAnswered { approval: Box::new(approval()), votes: vec![vote], outcome })
 }
 

@@ -57,13 +57,20 @@ pub(crate) fn facts(notice: &Notice) -> Vec<Fact> {
     let mut put = |name: &'static str, value: Option<String>| {
         facts.extend(value.filter(|text| !text.trim().is_empty()).map(|text| (name, text)));
     };
-    put("Environment", notice.environment.as_ref().map(|name| {
-        if notice.simulated { format!("{name} (simulated)") } else { name.clone() }
-    }));
-    put("Incident", notice.incident.as_ref().map(|incident| match &incident.severity {
-        Some(severity) => format!("{severity} · {}", incident.title),
-        None => incident.title.clone(),
-    }));
+    put(
+        "Environment",
+        notice
+            .environment
+            .as_ref()
+            .map(|name| if notice.simulated { format!("{name} (simulated)") } else { name.clone() }),
+    );
+    put(
+        "Incident",
+        notice.incident.as_ref().map(|incident| match &incident.severity {
+            Some(severity) => format!("{severity} · {}", incident.title),
+            None => incident.title.clone(),
+        }),
+    );
     put("Runbook", notice.run.as_ref().map(|run| run.runbook.clone()));
     match &notice.news {
         News::IncidentOpened { by, service, alerts } => {
@@ -169,7 +176,8 @@ pub(crate) fn links(notice: &Notice, site: Option<&Site>) -> Vec<(&'static str, 
     if let Some(run) = &notice.run {
         match &notice.news {
             News::QuestionAsked { step, .. } => links.push(("Answer", site.step(run.id, step))),
-            _ => links.extend(notice.approval().map(|approval| ("Approval", site.step(run.id, &approval.step)))),
+            _ => links
+                .extend(notice.approval().map(|approval| ("Approval", site.step(run.id, &approval.step)))),
         }
         links.push(("Run", site.run(run.id)));
     }

@@ -115,8 +115,7 @@ pub(super) async fn list<T: Kept>(
 }
 
 fn open<T: Kept>(document: Document) -> Result<Found<T>, JournalError> {
-    let value =
-        serde_json::from_slice(&document.body).map_err(|error| unfit::<T>(&document.id, &error))?;
+    let value = serde_json::from_slice(&document.body).map_err(|error| unfit::<T>(&document.id, &error))?;
     Ok(Found { id: document.id, version: document.version, value })
 }
 

@@ -62,7 +62,8 @@ impl Outbox {
         };
         let message = message(notice, look);
         if notice.answers_approval() {
-            let standing = self.standing(slack, notice).await.map_err(|error| Trouble::later(error.to_string()))?;
+            let standing =
+                self.standing(slack, notice).await.map_err(|error| Trouble::later(error.to_string()))?;
             let posted = standing.map(|found| found.value.posted).unwrap_or_default();
             if !posted.is_empty() {
                 return self.edit(slack, &posted, &message).await;
@@ -133,7 +134,8 @@ fn overtakes(channel: &Channel, newer: &Notice, older: &Notice) -> bool {
         Channel::Webhook(_) => false,
         Channel::PagerDuty(_) => newer.ends_it(),
         Channel::Slack(_) => {
-            newer.answers_approval() && (older.answers_approval() || (newer.ends_it() && older.asks_approval()))
+            newer.answers_approval()
+                && (older.answers_approval() || (newer.ends_it() && older.asks_approval()))
         }
         Channel::Email(_) => newer.answers_approval() && newer.ends_it() && older.asks_approval(),
     };

@@ -94,8 +94,7 @@ impl Outbox {
             return self.end(&id, version, given_up(value, now)).await;
         }
         // What is begun is on the shelf before anything leaves, so that a crash is seen afterwards.
-        let begun =
-            Dispatch { state: State::Sending, tries: value.tries + 1, at: LEASE.after(now), ..value };
+        let begun = Dispatch { state: State::Sending, tries: value.tries + 1, at: LEASE.after(now), ..value };
         let write = kept::put(&id, &begun, Expect::Version(version))?;
         self.shelf.write(vec![write]).await?;
         let result = self.send(channel, &id, &begun).await;
@@ -162,16 +161,15 @@ impl Outbox {
     /// Counts what came of a dispatch, and says it where it is not as it should be.
     pub(super) fn tell(&self, id: &str, dispatch: &Dispatch) {
         let Dispatch { channel, tries, .. } = dispatch;
-        let (count, why): (fn(&mut Tally), _) =
-            (
-                match dispatch.state {
-                    State::Sent => |tally| tally.sent += 1,
-                    State::Due | State::Sending => |tally| tally.retried += 1,
-                    State::Failed => |tally| tally.failed += 1,
-                    State::Dropped => |tally| tally.dropped += 1,
-                },
-                dispatch.trouble.as_deref().unwrap_or_default(),
-            );
+        let (count, why): (fn(&mut Tally), _) = (
+            match dispatch.state {
+                State::Sent => |tally| tally.sent += 1,
+                State::Due | State::Sending => |tally| tally.retried += 1,
+                State::Failed => |tally| tally.failed += 1,
+                State::Dropped => |tally| tally.dropped += 1,
+            },
+            dispatch.trouble.as_deref().unwrap_or_default(),
+        );
         self.count(channel, count);
         let moment = dispatch.notice.moment().word();
         match dispatch.state {

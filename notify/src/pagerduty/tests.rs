@@ -13,7 +13,9 @@ fn config() -> PagerDuty {
         "levels": {"Kaputt": "critical"},
     });
     match serde_json::from_value(value).unwrap() {
-        Channel::PagerDuty(config) => PagerDuty { routing_key: SecretSource::Given("r".to_owned()), ..config },
+        Channel::PagerDuty(config) => {
+            PagerDuty { routing_key: SecretSource::Given("r".to_owned()), ..config }
+        }
         other => panic!("{other:?}"),
     }
 }

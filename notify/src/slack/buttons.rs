@@ -57,7 +57,7 @@ pub struct Pressed {
 /// Where whoever pressed a button can be answered, for half an hour. Whoever knows it may write
 /// there, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct AnswerTo(pub(crate) Url);
+pub struct AnswerTo(pub(crate) Box<Url>);
 
 impl fmt::Debug for AnswerTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -259,7 +259,10 @@ fn heard(payload: &Payload<'_>, action: &Action) -> Result<Heard, NotTaken> {
         user_id: user.id.clone(),
         user_name: runbook_contract::text::line(name, LONGEST_NAME),
         team: team.filter(|team| short(team)).cloned(),
-        channel: channel.filter(|id| short(id)).ok_or(unreadable("it does not say in which channel"))?.clone(),
+        channel: channel
+            .filter(|id| short(id))
+            .ok_or(unreadable("it does not say in which channel"))?
+            .clone(),
         message: message.filter(|ts| short(ts)).ok_or(unreadable("it does not say which message"))?.clone(),
         pressed_at: action.action_ts.clone().filter(short).ok_or(unreadable("it does not say when"))?,
         response_url: response_url.map_err(|_| unreadable("`response_url` is not a URL"))?,
@@ -277,7 +280,7 @@ impl Heard {
         if self.response_url.as_ref().is_some_and(|url| !is_of(url, &slack.hooks)) {
             return Err(NotTaken::Unreadable("`response_url` is not one of Slack's"));
         }
-        let answer_to = self.response_url.clone().map(AnswerTo);
+        let answer_to = self.response_url.clone().map(|url| AnswerTo(Box::new(url)));
         let Some(person) = slack.people.get(&self.user_id) else {
             let (user_id, user_name) = (self.user_id.clone(), self.user_name.clone());
             return Err(NotTaken::Stranger { user_id, user_name, answer_to });

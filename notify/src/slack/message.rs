@@ -56,7 +56,9 @@ pub fn message(notice: &Notice, look: Look<'_>) -> Message {
     blocks.extend(words::paragraphs(notice).iter().take(MOST_PARAGRAPHS).map(|text| paragraph(text)));
     if let Some(approval) = notice.approval() {
         let diff = approval.change.as_ref().map(|change| change.diff.as_str());
-        blocks.extend(diff.filter(|diff| !diff.trim().is_empty()).map(|diff| section(&code(diff, LONGEST_SECTION))));
+        blocks.extend(
+            diff.filter(|diff| !diff.trim().is_empty()).map(|diff| section(&code(diff, LONGEST_SECTION))),
+        );
         blocks.extend(mentions(approval, notice, look.people));
         blocks.extend(actions(approval, notice, look));
     }
@@ -85,7 +87,11 @@ fn section(text: &str) -> Value {
 }
 
 /// Those who are asked and have an id in Slack, so that their phones ring.
-fn mentions(approval: &Approval, notice: &Notice, people: Option<&BTreeMap<String, String>>) -> Option<Value> {
+fn mentions(
+    approval: &Approval,
+    notice: &Notice,
+    people: Option<&BTreeMap<String, String>>,
+) -> Option<Value> {
     const MOST: usize = 10;
     let also = match &notice.news {
         News::ApprovalRequested(_) => &[],
@@ -186,9 +192,10 @@ fn icon(notice: &Notice) -> &'static str {
         Moment::RunStarted => ":arrow_forward:",
         Moment::RunEnded => ":checkered_flag:",
         Moment::RunStuck => ":x:",
-        Moment::QuestionAsked | Moment::ApprovalRequested | Moment::ApprovalEscalated | Moment::ApprovalAnswered => {
-            ":question:"
-        }
+        Moment::QuestionAsked
+        | Moment::ApprovalRequested
+        | Moment::ApprovalEscalated
+        | Moment::ApprovalAnswered => ":question:",
     }
 }
 

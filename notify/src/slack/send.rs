@@ -102,8 +102,14 @@ async fn call(
     let why = format!("Slack refuses {method}: {error}");
     Err(match error.as_str() {
         "" => Trouble::later("the answer is not one of Slack's; check `url`"),
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" | "internal_error" | "fatal_error"
-        | "request_timeout" | "service_unavailable" | "team_added_to_org" => answer.later(why),
+        "ratelimited"
+        | "rate_limited"
+        | "message_limit_exceeded"
+        | "internal_error"
+        | "fatal_error"
+        | "request_timeout"
+        | "service_unavailable"
+        | "team_added_to_org" => answer.later(why),
         _ => Trouble::never(why),
     })
 }

@@ -175,8 +175,14 @@ pub(super) fn channel(value: Value) -> Channel {
 }
 
 pub(super) const SIGNING: &str = "whsec_YzRuYXJ5LXMzY3JldA==";
-const ON: [&str; 6] =
-    ["incident_opened", "approval_requested", "approval_escalated", "run_ended", "run_stuck", "alert_unmatched"];
+const ON: [&str; 6] = [
+    "incident_opened",
+    "approval_requested",
+    "approval_escalated",
+    "run_ended",
+    "run_stuck",
+    "alert_unmatched",
+];
 
 pub(super) fn slack(url: &str) -> Channel {
     channel(json!({

@@ -26,7 +26,8 @@ async fn what_may_go_better_is_tried_again() {
     let _worker = bench.work();
     bench.post(&samples::run_ended(runbook_core::event::EndStatus::Stuck), "a").await;
     let mut last = samples::at();
-    for (tries, why) in [(1, "500"), (2, "503"), (3, "408"), (4, "internal_error"), (5, "not one of Slack's")] {
+    for (tries, why) in [(1, "500"), (2, "503"), (3, "408"), (4, "internal_error"), (5, "not one of Slack's")]
+    {
         let due = bench.tried(tries).await;
         let trouble = due.trouble.unwrap();
         assert!(trouble.contains(why), "{trouble}");

@@ -32,9 +32,12 @@ async fn a_mail_arrives_whole() {
     let mails = postbox.mails();
     assert_eq!(mails.len(), 1);
     let (said, text) = (mails[0].lines.concat(), &mails[0].mail);
-    for expected in
-        ["AUTH PLAIN", "MAIL FROM:<runbook@example.com>", "RCPT TO:<team@example.com>", "RCPT TO:<b@example.com>"]
-    {
+    for expected in [
+        "AUTH PLAIN",
+        "MAIL FROM:<runbook@example.com>",
+        "RCPT TO:<team@example.com>",
+        "RCPT TO:<b@example.com>",
+    ] {
         assert!(said.contains(expected), "{expected} is not in {said}");
     }
     let id = bench.all().await.remove(0).id;

@@ -37,7 +37,11 @@ async fn a_key_is_queued_once_for_each_channel() {
     assert_eq!(both.0.unwrap() + both.1.unwrap(), 2);
     assert_eq!(bench.all().await.len(), 4);
     for (state, count) in [(None, 2), (Some(State::Due), 2), (Some(State::Sent), 0)] {
-        assert_eq!(bench.outbox.list(Some("slack"), state, None, 10).await.unwrap().len(), count, "{state:?}");
+        assert_eq!(
+            bench.outbox.list(Some("slack"), state, None, 10).await.unwrap().len(),
+            count,
+            "{state:?}"
+        );
     }
     let first = bench.outbox.list(None, None, None, 3).await.unwrap();
     let last = first.last().map(|one| (one.dispatch.at, one.id.clone()));
@@ -141,8 +145,11 @@ async fn all_messages_of_an_approval_are_edited() {
     let _worker = bench.work();
     let to = vec!["leads".to_owned()];
     let escalated = News::ApprovalEscalated { approval: Box::new(samples::approval()), to };
-    let notices =
-        [samples::approval_requested(), samples::notice(escalated), samples::approval_answered(Outcome::Void)];
+    let notices = [
+        samples::approval_requested(),
+        samples::notice(escalated),
+        samples::approval_answered(Outcome::Void),
+    ];
     for (key, notice) in notices.iter().enumerate() {
         bench.post(notice, &format!("{key}")).await;
         bench.run_until(are(key + 1, State::Sent)).await;

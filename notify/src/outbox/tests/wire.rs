@@ -71,7 +71,10 @@ async fn pagerduty_gets_events_with_one_key() {
     assert_eq!(seen[0].path, "/v2/enqueue");
     assert!(events.iter().all(|event| event["routing_key"] == format!("key-{CANARY}")));
     assert!(events.iter().all(|event| event["dedup_key"] == "runbook/incident/inc_01"));
-    assert_eq!((&events[0]["event_action"], &events[1]["event_action"]), (&json!("trigger"), &json!("resolve")));
+    assert_eq!(
+        (&events[0]["event_action"], &events[1]["event_action"]),
+        (&json!("trigger"), &json!("resolve"))
+    );
     assert!(events[1].get("payload").is_none());
     assert!(!bench.written().await.contains(CANARY));
 }
@@ -116,17 +119,14 @@ async fn whoever_pressed_is_known_and_answered_alone() {
     let signed = proof.sign("", body.as_bytes(), samples::at()).unwrap();
     let request = Request::new(Headers::from(signed.as_slice()), body.as_bytes(), samples::at());
     let Press::Decided(pressed) = bench.outbox.press(&request).unwrap() else { panic!() };
-    let to = AnswerTo(server.url("/actions/T1/2/3").parse().unwrap());
+    let to = AnswerTo(Box::new(server.url("/actions/T1/2/3").parse().unwrap()));
     assert_eq!((pressed.person.as_str(), pressed.answer_to.as_ref()), ("alice", Some(&to)));
 
     bench.outbox.answer(&to, "alice <has> approved").await.unwrap();
     let seen = server.seen().remove(0);
     assert_eq!(seen.path, "/actions/T1/2/3");
     let text = "alice &lt;has&gt; approved";
-    assert_eq!(
-        seen.json(),
-        json!({"response_type": "ephemeral", "replace_original": false, "text": text})
-    );
+    assert_eq!(seen.json(), json!({"response_type": "ephemeral", "replace_original": false, "text": text}));
     server.will(Reply::Json(404, json!({})));
     let error = bench.outbox.answer(&to, "x").await.unwrap_err();
     assert!(error.contains("404") && !error.contains("/actions"), "{error}");

@@ -80,7 +80,10 @@ fn decided(press: Press) -> Pressed {
 fn a_press_comes_back_as_what_was_shown() {
     let pressed = decided(press(&[slack(&json!({}))], &payload()).unwrap());
     let News::ApprovalRequested(asked) = samples::approval_requested().news else { panic!() };
-    assert_eq!((pressed.run, &pressed.step, &pressed.digest), (samples::run().id, &asked.step, &asked.digest));
+    assert_eq!(
+        (pressed.run, &pressed.step, &pressed.digest),
+        (samples::run().id, &asked.step, &asked.digest)
+    );
     assert_eq!((pressed.decision, pressed.person.as_str()), (Decision::Approve, "alice"));
     assert_eq!((pressed.channel.as_str(), pressed.message.as_str()), ("CBR2V3XEX", "1548261231.000200"));
     assert!(pressed.answer_to.is_some());
@@ -152,7 +155,8 @@ fn what_cannot_be_believed_is_refused() {
 
     let two = [form(&payload()), b"&".to_vec(), form(&payload())].concat();
     let large = [form(&payload()), b"&x=".to_vec(), vec![b'x'; LONGEST_BODY]].concat();
-    for body in [b"".to_vec(), b"payload=%7B".to_vec(), b"payload".to_vec(), b"\xff\xfe".to_vec(), two, large] {
+    for body in [b"".to_vec(), b"payload=%7B".to_vec(), b"payload".to_vec(), b"\xff\xfe".to_vec(), two, large]
+    {
         assert_eq!(press_signed(&[plain()], &body, SECRET).unwrap_err().status(), 422);
     }
 }
@@ -160,7 +164,8 @@ fn what_cannot_be_believed_is_refused() {
 #[test]
 fn channels_of_one_app_know_each_others_people() {
     let first = slack(&json!({"people": {"U1": "bob"}}));
-    let other_app = Slack { signing_secret: Some(SecretSource::Given("other".to_owned())), ..slack(&json!({})) };
+    let other_app =
+        Slack { signing_secret: Some(SecretSource::Given("other".to_owned())), ..slack(&json!({})) };
     let pressed = decided(press(&[other_app.clone(), first.clone(), slack(&json!({}))], &payload()).unwrap());
     assert_eq!(pressed.person, "alice");
     // Whom only the other app's channel knows is nobody here.
