@@ -284,7 +284,13 @@ impl Outbox {
     /// What is not at its end in a channel, what comes first first.
     async fn open(&self, channel: &str, limit: usize) -> Result<Vec<Found<Dispatch>>, JournalError> {
         let (parent, order) = (Some(kept::open_of(channel)), Order::OldestFirst);
-        kept::list(&self.shelf, DocumentQuery { parent, order, limit, ..DocumentQuery::default() }).await
+        let query = DocumentQuery { parent, order, limit, ..DocumentQuery::default() };
+        let (found, unreadable) = kept::list_all(&self.shelf, query).await?;
+        if !unreadable.is_empty() {
+            let aside = unreadable.into_iter().map(|document| kept::aside(document, channel));
+            self.shelf.write(aside.collect()).await?;
+        }
+        Ok(found)
     }
 
     /// How long after this try the next one comes: twice as long each time, a little more or less for

@@ -20,6 +20,9 @@ pub(super) trait Kept: Serialize + DeserializeOwned {
     fn parent(&self) -> String;
 }
 
+/// The state of what cannot be read.
+pub(super) const ASIDE: &str = "unreadable";
+
 /// A document with what is needed to write it again.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found<T> {
@@ -106,12 +109,39 @@ pub(super) async fn find<T: Kept>(
     shelf.document(T::KIND, id).await?.map(open).transpose()
 }
 
+/// What can be read of a list: what cannot, such as what a newer version wrote, must not keep the
+/// rest from people.
 pub(super) async fn list<T: Kept>(
     shelf: &Arc<dyn Shelf>,
     query: DocumentQuery,
 ) -> Result<Vec<Found<T>>, JournalError> {
+    Ok(list_all(shelf, query).await?.0)
+}
+
+/// The same, with what cannot be read.
+pub(super) async fn list_all<T: Kept>(
+    shelf: &Arc<dyn Shelf>,
+    query: DocumentQuery,
+) -> Result<(Vec<Found<T>>, Vec<Document>), JournalError> {
     let query = DocumentQuery { kind: T::KIND.to_owned(), ..query };
-    shelf.documents(&query).await?.into_iter().map(open).collect()
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    for document in shelf.documents(&query).await? {
+        match serde_json::from_slice(&document.body) {
+            Ok(value) => found.push(Found { id: document.id, version: document.version, value }),
+            Err(error) => {
+                tracing::error!(kind = T::KIND, id = document.id, %error, "a document cannot be read");
+                unreadable.push(document);
+            }
+        }
+    }
+    Ok((found, unreadable))
+}
+
+/// Takes a document out of the way of those that can be read; a version that can will find it.
+pub(super) fn aside(document: Document, channel: &str) -> Write {
+    let expect = Expect::Version(document.version);
+    let (state, parent) = (Some(ASIDE.to_owned()), Some(channel.to_owned()));
+    Write::Put { document: Document { state, parent, ..document }, expect }
 }
 
 fn open<T: Kept>(document: Document) -> Result<Found<T>, JournalError> {

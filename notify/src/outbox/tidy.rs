@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{
     Dispatch, Outbox, State,
-    kept::{self, Found, Kept, Standing},
+    kept::{self, ASIDE, Found, Kept, Standing},
     limits::{KEPT, MOST_PAGES, MOST_QUEUED, MOST_REMOVED, TIDY},
     work::ended,
 };
@@ -33,7 +33,7 @@ impl Outbox {
             self.trim(channel.name(), now).await?;
         }
         self.drop_orphans(now).await?;
-        for state in [State::Sent, State::Failed, State::Dropped] {
+        for state in [State::Sent.word(), State::Failed.word(), State::Dropped.word(), ASIDE] {
             self.forget::<Dispatch>(Some(state), now).await?;
         }
         self.forget::<Standing>(None, now).await
@@ -113,10 +113,10 @@ impl Outbox {
         Ok(())
     }
 
-    async fn forget<T: Kept>(&self, state: Option<State>, now: Timestamp) -> Result<(), JournalError> {
+    async fn forget<T: Kept>(&self, state: Option<&str>, now: Timestamp) -> Result<(), JournalError> {
         let query = DocumentQuery {
             kind: T::KIND.to_owned(),
-            state: state.map(|state| state.word().to_owned()),
+            state: state.map(str::to_owned),
             order: Order::OldestFirst,
             limit: MOST_REMOVED,
             ..DocumentQuery::default()

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Dispatch, Outbox, State, Tally,
     kept::{self, Found},
-    limits::{AGAIN, GLANCE, LEASE, LONGEST_WAIT, MOST_CHANGES, MOST_TRIES, TIDY, pace},
+    limits::{AGAIN, GLANCE, LEASE, LONGEST_BACKOFF, LONGEST_WAIT, MOST_CHANGES, MOST_TRIES, TIDY, pace},
     send::Taken,
 };
 use crate::{config::Channel, http::Trouble};
@@ -18,7 +18,8 @@ use crate::{config::Channel, http::Trouble};
 #[derive(Debug)]
 struct Outcome {
     next: Dispatch,
-    /// How long the channel rests, where its receiver asks for it.
+    /// How long the channel rests, where its receiver asks for it; never so long that a slip of the
+    /// receiver's silences it for the night.
     rest: Duration,
 }
 
@@ -190,8 +191,9 @@ fn judge(id: &str, begun: Dispatch, result: &Result<Taken, Trouble>, now: Timest
         Ok(Taken::Needless(why)) => done(ended(begun, State::Dropped, why, now)),
         Err(Trouble::Never { why }) => done(ended(begun, State::Failed, why, now)),
         Err(Trouble::Later { why, after }) => {
-            let rest = after.unwrap_or(Duration::ZERO);
-            let at = Outbox::backoff(id, begun.tries).max(rest).after(now);
+            let asked = after.unwrap_or(Duration::ZERO);
+            let rest = asked.min(LONGEST_BACKOFF);
+            let at = Outbox::backoff(id, begun.tries).max(asked).after(now);
             let next = Dispatch { state: State::Due, at, trouble: Some(why.clone()), ..begun };
             let over = next.tries >= MOST_TRIES || LONGEST_WAIT.after(next.created_at) <= at;
             Outcome { next: if over { given_up(next, now) } else { next }, rest }

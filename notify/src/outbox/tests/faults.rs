@@ -13,7 +13,7 @@ use super::{
 use crate::{
     State,
     notice::samples,
-    outbox::limits::{LONGEST_WAIT, MOST_TRIES},
+    outbox::limits::{LONGEST_BACKOFF, LONGEST_WAIT, MOST_TRIES},
 };
 
 #[tokio::test]
@@ -61,6 +61,20 @@ async fn who_says_when_to_come_back_is_left_alone_until_then() {
     assert!(Duration::between(samples::at(), sent.dispatch.at) >= Duration::from_secs(120), "{sent:?}");
     bench.run_until(are(2, State::Sent)).await;
     assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn no_answer_silences_a_channel_for_long() {
+    let mad = Reply::Wait(503, "31536000", json!({}));
+    let server = StandIn::up([mad]).await;
+    let bench = Bench::new(vec![webhook(&server.url(""))]);
+    let _worker = bench.work();
+    bench.post(&samples::alert_unmatched(), "a").await;
+    let failed = bench.one(State::Failed).await;
+    assert!(failed.trouble.unwrap().starts_with("given up"), "nobody waits for a year");
+    bench.post(&samples::alert_unmatched(), "b").await;
+    bench.clock.advance(LONGEST_BACKOFF);
+    bench.until(|all| all.iter().any(|one| one.dispatch.state == State::Sent)).await;
 }
 
 #[tokio::test]

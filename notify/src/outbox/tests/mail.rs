@@ -96,8 +96,8 @@ async fn nothing_is_said_in_the_clear_where_tls_is_wanted() {
     let bench = Bench::new(vec![mail(postbox.port, changes)]);
     let _worker = bench.work();
     bench.post(&samples::alert_unmatched(), "a").await;
-    let all = bench.until(|all| all[0].dispatch.trouble.is_some()).await;
-    assert_ne!(all[0].dispatch.state, State::Sent);
+    let failed = bench.one(State::Failed).await;
+    assert!(failed.trouble.as_deref().unwrap().contains("STARTTLS"), "{failed:?}");
     let said = postbox.said();
-    assert!(!said.contains("AUTH") && !said.contains("MAIL"), "{said}");
+    assert!(said.contains("EHLO") && !said.contains("AUTH") && !said.contains("MAIL"), "{said}");
 }

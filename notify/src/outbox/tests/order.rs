@@ -1,7 +1,7 @@
 //! Once, in order, not too late, not too much.
 
 use runbook_core::{duration::Duration, event::EndStatus};
-use runbook_journal::JournalError;
+use runbook_journal::{JournalError, Write};
 use serde_json::json;
 
 use super::{
@@ -196,6 +196,23 @@ async fn what_waits_for_a_channel_that_is_gone_is_given_up() {
     next.outbox.tidy().await.unwrap();
     let failed = bench.one(State::Failed).await;
     assert!(failed.trouble.unwrap().contains("no longer configured"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_nothing_waiting() {
+    let server = StandIn::up([]).await;
+    let bench = Bench::new(vec![webhook(&server.url(""))]);
+    let mut writes = bench.outbox.put(&samples::alert_unmatched(), "newer").await.unwrap();
+    if let Some(Write::Put { document, .. }) = writes.first_mut() {
+        document.body = b"{\"a\": \"later version\"}".to_vec();
+    }
+    bench.shelf.write(writes).await.unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    bench.post(&samples::alert_unmatched(), "a").await;
+    let _worker = bench.work();
+    bench.run_until(are(1, State::Sent)).await;
+    assert_eq!(server.seen().len(), 1);
+    assert_eq!(bench.post(&samples::alert_unmatched(), "newer").await, 0, "it is still there");
 }
 
 #[tokio::test]
