@@ -46,7 +46,11 @@ impl Outbox {
                 Ok(None) => TIDY.after(now),
                 Err(error) => {
                     tracing::warn!(channel = channel.name(), %error, "notices could not be looked for");
-                    AGAIN.after(now)
+                    // Whatever is written meanwhile: a store that fails is not asked all the time.
+                    tokio::select! {
+                        () = self.clock.sleep_until(AGAIN.after(now)) => continue,
+                        changed = stop.changed() => if changed.is_err() { return } else { continue },
+                    }
                 }
             };
             tokio::select! {
@@ -75,8 +79,8 @@ impl Outbox {
     async fn attend(&self, channel: &Channel, found: Found<Dispatch>) -> Timestamp {
         match self.try_once(channel, found).await {
             Ok(rest) => rest.max(pace(channel)).after(self.clock.now()),
-            // Somebody else was there first: look again.
-            Err(JournalError::Changed { .. }) => Timestamp::MIN,
+            // Somebody else was there first.
+            Err(JournalError::Changed { .. }) => pace(channel).after(self.clock.now()),
             Err(error) => {
                 tracing::warn!(channel = channel.name(), %error, "what came of a notice could not be kept");
                 AGAIN.after(self.clock.now())
