@@ -5,6 +5,36 @@
 //! event that caused the notice, so that both are there or neither. [`Outbox::deliver`] sends what is
 //! due. Renderers are pure; each channel has its file.
 //!
+//! ```yaml
+//! notifications:
+//!   - name: incidents
+//!     kind: slack
+//!     on: [incident_opened, approval_requested, approval_escalated, run_stuck]
+//!     environments: [production]
+//!     token: { env: SLACK_TOKEN }
+//!     channel: "#incidents"
+//!     signing_secret: { env: SLACK_SIGNING_SECRET }
+//!     people: { U024BE7LH: alice }
+//!   - name: oncall
+//!     kind: pagerduty
+//!     on: [incident_opened, run_stuck]
+//!     severities: [SEV1, SEV2]
+//!     routing_key: { file: secrets/pagerduty }
+//!   - name: team
+//!     kind: email
+//!     on: [incident_resolved, run_ended]
+//!     server: smtp.example.com:587
+//!     user: runbook
+//!     password: { env: SMTP_PASSWORD }
+//!     from: Runbook <runbook@example.com>
+//!     to: [team@example.com]
+//!   - name: audit
+//!     kind: webhook
+//!     on: [alert_unmatched, run_ended]
+//!     url: https://audit.example.com/runbook
+//!     secret: { env: AUDIT_SECRET }
+//! ```
+//!
 //! # What may come twice, and what may not come at all
 //!
 //! A key is queued once for a channel, for at least [`KEPT`]. What was queued is sent until the
