@@ -6,7 +6,7 @@ use crate::project::Project;
 fn finds(detectors: &str, expected: &[&str]) {
     let project = Project::empty();
     let text = format!(
-        "version: 1\nenvironments:\n  demo: {{ simulated: high-latency }}\n  bare: {{}}\ndefault_environment: demo\nhooks: {{ taken: {{ source: generic }} }}\ndetectors:\n{detectors}"
+        "version: 1\nenvironments:\n  demo: {{ simulated: high-latency }}\n  bare: {{}}\ndefault_environment: demo\nhooks: {{ taken: {{ source: generic, bearer: {{ env: NOBODY }} }} }}\ndetectors:\n{detectors}"
     );
     project.write("runbook.yaml", &text);
     let said = project.runbook(["detect", "--rules"]);
