@@ -54,7 +54,7 @@ pub struct Config {
     pub people: People,
     /// The severity matrix: the name of a preset, or one of one's own.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    #[schemars(with = "Option<SeverityMatrix>")]
+    #[schemars(with = "Option<runbook_core::severity::Setting>")]
     pub severity: Value,
     /// The doors through which alerts come, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -66,6 +66,10 @@ pub struct Config {
     /// nobody else anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// Who is told what, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub notifications: Vec<runbook_notify::Channel>,
     /// What the embedded detector watches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -159,15 +163,6 @@ pub struct People {
     /// Groups and the names of their members: on a terminal, names of the operating system.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<String, Vec<String>>,
-}
-
-/// The name of a preset, or a matrix.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum SeverityMatrix {
-    Preset(String),
-    Matrix(IndexMap<String, Value>),
 }
 
 impl Config {

@@ -49,6 +49,7 @@ fn the_rules_for_prometheus_are_current() {
 fn the_schemas_are_current() {
     is_current("schema/runbook.json", &printed(["schema", "runbook"]));
     is_current("schema/config.json", &printed(["schema", "config"]));
+    is_current("schema/api.json", &printed(["schema", "api"]));
 }
 
 #[test]

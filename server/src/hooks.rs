@@ -86,12 +86,16 @@ async fn receive(
     let body = to_bytes(body, limit)
         .await
         .map_err(|_| Problem::too_large(format!("a delivery has at most {limit} bytes")))?;
-    let headers: Vec<(String, String)> = parts
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
+    let headers = plain(&parts.headers);
     deliver(&site, &name, &headers, body).await
+}
+
+/// Headers as texts; what is none proves nothing.
+pub fn plain(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let texts = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    texts.collect()
 }
 
 /// Takes a delivery in through the door of this name, whichever way it came.

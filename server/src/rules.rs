@@ -40,6 +40,7 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/readyz", Open),
     rule("GET", "/metrics", Open),
     rule("POST", "/hooks/{name}", Proof),
+    rule("POST", "/slack/actions", Proof),
     rule("GET", "/login", Open),
     rule("GET", "/login/begin", Open),
     rule("GET", "/login/callback", Open),

@@ -2,6 +2,7 @@
 //! kill.
 
 #![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+#![expect(clippy::print_stderr, reason = "figures that are not asserted are shown")]
 
 mod access;
 #[path = "../project/folder.rs"]

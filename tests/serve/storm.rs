@@ -256,7 +256,7 @@ async fn nothing_accepted_is_lost_in_a_storm_with_a_kill_in_its_middle() {
     assert!(peak < MOST_MEMORY, "the server came to hold {peak} KiB");
     let mut took: Vec<Duration> = first.took.into_iter().chain(rest.took).collect();
     took.sort();
-    println!(
+    eprintln!(
         "{DELIVERIES} deliveries in {:.1} s; acknowledged in {:?} (median), {:?} (p99); {} MiB at the most",
         sent.as_secs_f64(),
         took[took.len() / 2],
