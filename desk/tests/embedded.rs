@@ -14,8 +14,10 @@ use runbook_core::{
     duration::Duration,
     event::Created,
     fault::Fault,
+    incident::Closing,
     parse,
     runbook::{Runbook, Source},
+    severity::Matrix,
     trigger::Why,
 };
 use runbook_desk::{
@@ -44,14 +46,21 @@ steps:
 #[derive(Debug)]
 struct Empty(Arc<Runbook>);
 
+#[async_trait]
 impl House for Empty {
     fn runbooks(&self) -> Vec<Arc<Runbook>> {
         vec![self.0.clone()]
     }
-    fn engine(&self, _: &str) -> Result<Engine, String> {
+    async fn engine(&self, _: &str) -> Result<Engine, String> {
         Err("there is no engine here".to_owned())
     }
-    fn created(&self, start: &Start) -> Result<Created, String> {
+    fn severity(&self) -> Arc<Matrix> {
+        Arc::default()
+    }
+    fn closing(&self) -> Closing {
+        Closing::Manual
+    }
+    async fn created(&self, start: &Start) -> Result<Created, String> {
         Err(format!("{} was to be started with {}", start.runbook, start.inputs))
     }
 }

@@ -45,7 +45,7 @@ pub struct Filter {
 
 /// List incidents, newest first.
 #[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -84,7 +84,7 @@ pub async fn load(site: &Site, caller: &Caller, id: &str) -> Result<Arc<Incident
 
 /// One incident.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -103,7 +103,7 @@ const MOST: usize = 20_000;
 
 /// Alerts, runs, approvals, notes: everything that happened, in one order.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -141,7 +141,7 @@ pub struct Declare {
 
 /// Declare an incident.
 #[utoipa::path(post, path = "/api/v1/incidents", tag = "incidents", request_body = Declare,
-    responses((status = 201, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 201, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn declare(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -231,7 +231,7 @@ pub enum Say {
 /// a role, link, merge, resolve, reopen.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn say(
     State(site): State<Arc<Site>>,
     caller: Caller,
