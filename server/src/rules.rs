@@ -2,7 +2,11 @@
 //! fails.
 
 use http::Method;
-use runbook_identity::Permission;
+use runbook_identity::Permission::{
+    self, Acknowledge, Answer, Approve, Cancel, Declare, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo,
+};
+
+use self::Needs::{May, Open, Proof, SignedIn};
 
 /// What a route takes before its handler is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +32,6 @@ pub struct Rule {
 const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
     Rule { method, path, needs }
 }
-
-use Needs::{May, Open, Proof, SignedIn};
-use Permission::{
-    Acknowledge, Answer, Approve, Cancel, Declare, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo,
-};
 
 /// All routes.
 pub const RULES: &[Rule] = &[
