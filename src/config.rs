@@ -22,10 +22,10 @@ use crate::exit::CliError;
 
 pub use self::{
     freezes::Freeze,
-    hooks::{Basic, Hook, SecretHeader},
+    hooks::Hook,
     limits::Limits,
     read::{FILE, shown},
-    server::{Server, Tls},
+    server::Server,
 };
 
 /// A project's configuration: where its runbooks and its journal are, which environments they may

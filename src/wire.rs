@@ -80,6 +80,8 @@ pub struct Wired {
     registry: Registry,
     secrets: Arc<dyn Secrets>,
     limits: BTreeMap<String, Value>,
+    /// What the environment says of approving one's own run.
+    allow_self: Option<bool>,
     /// Lives as long as the environment is used.
     #[expect(dead_code, reason = "held for its Drop, never read")]
     world: Option<World>,
@@ -96,6 +98,12 @@ impl Wired {
             clock: Arc::new(System),
             owner: person::this_process(),
         })
+    }
+    /// Behind a server people are told apart, so that an approval takes somebody else unless the
+    /// environment says otherwise. In a simulated environment everybody still belongs to every group.
+    pub fn behind_a_server(mut self) -> Self {
+        self.policy.allow_self = self.allow_self.unwrap_or(self.policy.everyone);
+        self
     }
     /// Whether a secret can be read, and if not, why.
     pub fn secret(&self, name: &str) -> Result<(), String> {
@@ -130,6 +138,7 @@ pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Res
         simulated: environment.simulated.clone(),
         speed: world.as_ref().map_or(1, World::speed),
         policy: policy(config, environment),
+        allow_self: environment.allow_self,
         registry: registry(config, &settings, &access),
         access,
         secrets,

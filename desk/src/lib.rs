@@ -4,6 +4,8 @@
 //! All state is on the shelf. What follows from one delivery is written all or none, so that a desk
 //! that is killed at any moment goes on without losing or repeating anything.
 
+pub mod cases;
+mod correlate;
 mod deliver;
 pub mod kept;
 mod sheet;
@@ -14,11 +16,14 @@ mod work;
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use runbook_core::{
     Timestamp, Value,
     alert::Alert,
-    event::{Actor, Channel, Created},
+    event::{Actor, Channel, Created, RunId},
+    incident::{Closing, IncidentId, Rejected},
     runbook::{Runbook, Source},
+    severity::Matrix,
 };
 use runbook_engine::{Clock, Engine, EngineError};
 use runbook_journal::{JournalError, Shelf};
@@ -34,8 +39,12 @@ pub trait House: Debug + Send + Sync {
     fn runbooks(&self) -> Vec<Arc<Runbook>>;
     /// The engine of an environment; why not, where there is none.
     async fn engine(&self, environment: &str) -> Result<Engine, String>;
+    /// What the words of detectors mean.
+    fn severity(&self) -> Arc<Matrix>;
+    /// Who closes an incident whose recovery was verified.
+    fn closing(&self) -> Closing;
     /// The first event of a run.
-    fn created(&self, start: &Start) -> Result<Created, String>;
+    async fn created(&self, start: &Start) -> Result<Created, String>;
 }
 
 /// A run that is to begin.
@@ -55,6 +64,12 @@ pub enum DeskError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Incident(#[from] Rejected),
+    #[error("there is no incident {0}")]
+    UnknownIncident(IncidentId),
+    #[error("{0}")]
+    Unusable(String),
     #[error("others keep changing the same documents; try again")]
     Busy,
 }
@@ -69,6 +84,7 @@ pub struct Desk {
     arrived: Arc<Notify>,
     /// Rung when runs were started.
     started: Arc<Notify>,
+    memory: cases::Memory,
 }
 
 /// A delivery that has been verified and parsed.
@@ -94,7 +110,14 @@ pub struct Receipt {
 
 impl Desk {
     pub fn new(shelf: Arc<dyn Shelf>, house: Arc<dyn House>, clock: Arc<dyn Clock>) -> Self {
-        Self { shelf, house, clock, arrived: Arc::default(), started: Arc::default() }
+        Self {
+            shelf,
+            house,
+            clock,
+            arrived: Arc::default(),
+            started: Arc::default(),
+            memory: Default::default(),
+        }
     }
 
     /// Stores a delivery. Once this returns it is on disk, and what follows from it will be done, also
@@ -125,6 +148,21 @@ impl Desk {
             Err(JournalError::Changed { .. }) => Ok(Receipt { delivery: id, alerts, repeated: true }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Starts a run that somebody asked for, and tells its incident.
+    pub async fn start(&self, start: &Start, actor: &Actor) -> Result<RunId, DeskError> {
+        let (start, actor) = (start.clone(), actor.clone());
+        self.until_written(move |desktop| {
+            let (start, actor) = (start.clone(), actor.clone());
+            async move {
+                let run = desktop.begin(&start, actor.clone()).await.map_err(DeskError::Unusable)?;
+                desktop.begun_by_a_person(run, &start, &actor).await?;
+                Ok(run)
+            }
+            .boxed()
+        })
+        .await
     }
 
     pub fn shelf(&self) -> &Arc<dyn Shelf> {

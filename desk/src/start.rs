@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use runbook_core::{
     Timestamp, Value,
-    event::RunId,
+    event::{Actor, RunId},
+    incident::Input,
     trigger::{Wanted, Why},
 };
 use runbook_journal::{Shelf, Write};
 
 use crate::{
-    Desk, DeskError, Start, detector,
+    Desk, DeskError, Start,
+    cases::Cases,
+    detector,
     kept::{Delivery, Group, Held, KeptAlert, Outcome, Started, group_id},
     sheet::Pages,
 };
@@ -18,37 +21,39 @@ use crate::{
 /// One piece of work on the desk: what was read, what is to be written, and what is to be said once
 /// that is on disk.
 #[derive(Debug)]
-pub(crate) struct Desktop<'d> {
-    pub(crate) desk: &'d Desk,
+pub(crate) struct Desktop {
+    pub(crate) desk: Desk,
     pub(crate) now: Timestamp,
     pub(crate) deliveries: Pages<Delivery>,
     pub(crate) alerts: Pages<KeptAlert>,
     pub(crate) groups: Pages<Group>,
     pub(crate) held: Pages<Held>,
     pub(crate) started: Pages<Started>,
+    pub(crate) cases: Cases,
     /// The first entries of the runs that begin.
     pub(crate) begun: Vec<Write>,
     /// Runs whose alert is over, with when that was.
     pub(crate) over: Vec<(RunId, Option<Timestamp>)>,
 }
 
-impl<'d> Desktop<'d> {
-    pub(crate) fn new(desk: &'d Desk) -> Self {
+impl Desktop {
+    pub(crate) fn new(desk: &Desk) -> Self {
         Self {
-            desk,
+            desk: desk.clone(),
             now: desk.now(),
             deliveries: Pages::default(),
             alerts: Pages::default(),
             groups: Pages::default(),
             held: Pages::default(),
             started: Pages::default(),
+            cases: Cases::over(&desk.memory),
             begun: Vec::new(),
             over: Vec::new(),
         }
     }
 
-    pub(crate) fn shelf(&self) -> &'d Arc<dyn Shelf> {
-        &self.desk.shelf
+    pub(crate) fn shelf(&self) -> Arc<dyn Shelf> {
+        self.desk.shelf.clone()
     }
 
     /// All that is to be written, together.
@@ -59,6 +64,7 @@ impl<'d> Desktop<'d> {
         writes.extend(self.groups.writes()?);
         writes.extend(self.held.writes()?);
         writes.extend(self.started.writes()?);
+        writes.extend(self.cases.writes()?);
         Ok(writes)
     }
 
@@ -71,7 +77,7 @@ impl<'d> Desktop<'d> {
     ) -> Result<Outcome, DeskError> {
         let environment = &kept.environment;
         let id = group_id(environment, &wanted.runbook, &wanted.group);
-        let group = self.groups.read(self.shelf(), &id).await?.cloned();
+        let group = self.groups.read(&self.shelf(), &id).await?.cloned();
         let mut group = group.unwrap_or_else(|| Group {
             runbook: wanted.runbook.clone(),
             environment: environment.clone(),
@@ -81,6 +87,7 @@ impl<'d> Desktop<'d> {
         });
         let runbook = Some(wanted.runbook.clone());
         if let Err(why) = group.past.allows(wanted, self.now) {
+            self.tell_of_nothing(kept, alert, runbook.clone(), &why).await?;
             return Ok(self.nothing(alert, runbook, why));
         }
         let start = Start {
@@ -92,10 +99,21 @@ impl<'d> Desktop<'d> {
             incident: kept.incident.clone(),
             reason: Some(kept.alert.title.clone()),
         };
-        let begun = match self.begin(&kept.hook, &start).await {
+        let begun = match self.begin(&start, detector(&kept.hook)).await {
             Ok(begun) => begun,
-            Err(message) => return Ok(self.nothing(alert, runbook, Why::Unusable { message })),
+            Err(message) => {
+                let why = Why::Unusable { message };
+                self.tell_of_nothing(kept, alert, runbook.clone(), &why).await?;
+                return Ok(self.nothing(alert, runbook, why));
+            }
         };
+        let input = Input::RunStarted {
+            run: begun,
+            runbook: wanted.runbook.clone(),
+            environment: environment.clone(),
+            alert: Some(alert.to_owned()),
+        };
+        self.tell(kept.incident.as_deref(), &detector(&kept.hook), input).await?;
         group.past.began(begun, self.now);
         group.changed_at = self.now;
         let started = Started {
@@ -108,15 +126,42 @@ impl<'d> Desktop<'d> {
             incident: kept.incident.clone(),
             settled: false,
         };
-        self.groups.change(self.shelf(), &id, group).await?;
-        self.started.change(self.shelf(), &begun.to_string(), started).await?;
+        self.groups.change(&self.shelf(), &id, group).await?;
+        self.started.change(&self.shelf(), &begun.to_string(), started).await?;
         Ok(Outcome { alert: alert.to_owned(), at: self.now, runbook, started: Some(begun), nothing: None })
     }
 
-    async fn begin(&mut self, hook: &str, start: &Start) -> Result<RunId, String> {
+    /// What is known of a run that a person has started.
+    pub(crate) async fn begun_by_a_person(
+        &mut self,
+        run: RunId,
+        start: &Start,
+        actor: &Actor,
+    ) -> Result<(), DeskError> {
+        let started = Started {
+            run,
+            runbook: start.runbook.clone(),
+            environment: start.environment.clone(),
+            at: self.now,
+            group: None,
+            alert: None,
+            incident: start.incident.clone(),
+            settled: false,
+        };
+        self.started.change(&self.shelf(), &run.to_string(), started).await?;
+        let input = Input::RunStarted {
+            run,
+            runbook: start.runbook.clone(),
+            environment: start.environment.clone(),
+            alert: None,
+        };
+        self.tell(start.incident.as_deref(), actor, input).await
+    }
+
+    pub(crate) async fn begin(&mut self, start: &Start, actor: Actor) -> Result<RunId, String> {
         let engine = self.desk.house.engine(&start.environment).await?;
-        let created = self.desk.house.created(start)?;
-        let (run, batch) = engine.draft(created, detector(hook)).map_err(|error| error.to_string())?;
+        let created = self.desk.house.created(start).await?;
+        let (run, batch) = engine.draft(created, actor).map_err(|error| error.to_string())?;
         self.begun.push(Write::Append(batch));
         Ok(run)
     }

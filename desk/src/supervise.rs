@@ -6,11 +6,12 @@ use std::{
     time::{Duration as StdDuration, Instant},
 };
 
+use futures::FutureExt as _;
 use runbook_core::{
     Timestamp,
     alert::AlertStatus,
     duration::Duration,
-    event::{Actor, RunId},
+    event::{Actor, EndStatus, RunId},
     run::{Input, Run},
 };
 use runbook_engine::{EngineError, Until};
@@ -23,6 +24,7 @@ use tokio::{
 use crate::{
     Desk, DeskError,
     kept::{self, Group, KeptAlert, Started},
+    start::Desktop,
 };
 
 /// How many runs are driven at once; others wait their turn.
@@ -34,6 +36,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// However much is written, runs are looked for no more often than this, and looking takes no more
 /// than a fifth of the time.
 const PACE: StdDuration = StdDuration::from_millis(20);
+
+/// How long what is under way may take when the server stops.
+const HANDING_OVER: StdDuration = StdDuration::from_secs(20);
 
 /// What the supervisor knows of a run that it does not drive right now.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +69,12 @@ struct Supervisor<'d> {
     /// How long the last look took.
     took: StdDuration,
     counts: &'d watch::Sender<Supervised>,
+    stop: watch::Receiver<bool>,
 }
 
 impl Desk {
-    /// Drives runs until it is told to stop; then hands them over: each stops where it is, and whoever
-    /// drives next goes on from the journal.
+    /// Drives runs until it is told to stop; then hands them over: what is under way is brought to its
+    /// end, nothing more begins, and whoever drives next goes on from the journal.
     pub async fn supervise(&self, mut stop: watch::Receiver<bool>, counts: &watch::Sender<Supervised>) {
         let mut supervisor = Supervisor {
             desk: self,
@@ -78,6 +84,7 @@ impl Desk {
             settle_at: Timestamp::MIN,
             took: StdDuration::ZERO,
             counts,
+            stop: stop.clone(),
         };
         let mut mark = Mark::default();
         let started = self.started();
@@ -97,31 +104,25 @@ impl Desk {
                 }
                 () = started.notified() => {}
                 () = self.clock.sleep_until(wake) => {}
-                changed = stop.changed() => if changed.is_err() { return },
+                changed = stop.changed() => if changed.is_err() { break },
             }
         }
+        supervisor.hand_over().await;
     }
 
     /// All that follows from the end of a run: its group is free.
     pub(crate) async fn settle(&self, run: RunId) -> Result<(), DeskError> {
-        let id = run.to_string();
-        self.until_written(async |desktop| {
-            let Some(started) = desktop.started.read(&self.shelf, &id).await?.cloned() else { return Ok(()) };
-            if started.settled {
-                return Ok(());
-            }
-            if let Some(group) = &started.group
-                && let Some(found) = desktop.groups.read(&self.shelf, group).await?.cloned()
-                && found.past.active == Some(run)
-            {
-                let mut freed = Group { changed_at: desktop.now, ..found };
-                freed.past.active = None;
-                desktop.groups.change(&self.shelf, group, freed).await?;
-            }
-            desktop.started.change(&self.shelf, &id, Started { settled: true, ..started }).await?;
-            Ok(())
-        })
-        .await
+        let end = self.end_of(run).await?;
+        self.until_written(move |desktop| desktop.settle(run, end).boxed()).await
+    }
+
+    async fn end_of(&self, run: RunId) -> Result<Option<(EndStatus, Option<bool>)>, DeskError> {
+        let Some(started) = kept::find::<Started>(&self.shelf, &run.to_string()).await? else {
+            return Ok(None);
+        };
+        let Ok(engine) = self.house.engine(&started.value.environment).await else { return Ok(None) };
+        let state = engine.load(run).await?;
+        Ok(state.ended.as_ref().map(|ended| (ended.status, state.recovered())))
     }
 
     /// The alert of a run may have ended while nobody was there to tell it.
@@ -137,6 +138,29 @@ impl Desk {
             let over = Input::AlertResolved { ends_at: alert.value.alert.ends_at };
             engine.say(run, &Actor::engine(), over).await?;
         }
+        Ok(())
+    }
+}
+
+impl Desktop {
+    async fn settle(&mut self, run: RunId, end: Option<(EndStatus, Option<bool>)>) -> Result<(), DeskError> {
+        let (shelf, id) = (self.shelf(), run.to_string());
+        let Some(started) = self.started.read(&shelf, &id).await?.cloned() else { return Ok(()) };
+        if started.settled {
+            return Ok(());
+        }
+        if let Some(group) = &started.group
+            && let Some(found) = self.groups.read(&shelf, group).await?.cloned()
+            && found.past.active == Some(run)
+        {
+            let mut freed = Group { changed_at: self.now, ..found };
+            freed.past.active = None;
+            self.groups.change(&shelf, group, freed).await?;
+        }
+        if let Some((status, recovered)) = end {
+            self.tell_of_end(started.incident.as_deref(), run, status, recovered).await?;
+        }
+        self.started.change(&shelf, &id, Started { settled: true, ..started }).await?;
         Ok(())
     }
 }
@@ -207,7 +231,16 @@ impl Supervisor<'_> {
         }
         match engine.drive(head.run, Until::Waiting).await {
             Ok(mut drive) => {
-                let task = self.tasks.spawn(async move { drive.finished().await });
+                let mut stop = self.stop.clone();
+                let task = self.tasks.spawn(async move {
+                    tokio::select! {
+                        left = drive.finished() => return left,
+                        // The sender is gone only when the server is.
+                        _ = stop.wait_for(|stop| *stop) => {}
+                    }
+                    drive.leave();
+                    drive.finished().await
+                });
                 self.driven.insert(task.id(), head.run);
                 self.left.remove(&head.run);
             }
@@ -242,6 +275,18 @@ impl Supervisor<'_> {
                 tracing::warn!(%run, %error, "the run could not be driven on");
                 self.leave_alone(run, 0);
             }
+        }
+    }
+
+    /// Waits for what is under way; what takes longer is looked at by whoever drives the run next.
+    async fn hand_over(&mut self) {
+        let all = async {
+            while let Some(left) = self.tasks.join_next_with_id().await {
+                self.came_back(left).await;
+            }
+        };
+        if tokio::time::timeout(HANDING_OVER, all).await.is_err() {
+            tracing::warn!(runs = self.driven.len(), "runs were left in the middle of something");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::{FutureExt as _, future::BoxFuture};
 use runbook_core::{Timestamp, duration::Duration, event::Actor, run::Input};
 use runbook_journal::{DocumentQuery, JournalError, Order};
 use tokio::sync::watch;
@@ -61,13 +62,18 @@ impl Desk {
         };
         let mut worked = Worked::default();
         for delivery in kept::list::<Delivery>(&self.shelf, new).await? {
-            self.until_written(async |desktop| {
-                // Another desk may have done it meanwhile; what is read is what the write expects.
-                let found = desktop.deliveries.read(&self.shelf, &delivery.id).await?.cloned();
-                match found.filter(|found| found.state == kept::DeliveryState::New) {
-                    Some(found) => desktop.deliver(&delivery.id, found).await,
-                    None => Ok(()),
+            let id = delivery.id;
+            self.until_written(move |desktop| {
+                let id = id.clone();
+                async move {
+                    // Another desk may have done it meanwhile; what is read is what the write expects.
+                    let found = desktop.deliveries.read(&desktop.shelf(), &id).await?.cloned();
+                    match found.filter(|found| found.state == kept::DeliveryState::New) {
+                        Some(found) => desktop.deliver(&id, found).await,
+                        None => Ok(()),
+                    }
                 }
+                .boxed()
             })
             .await?;
             worked.deliveries += 1;
@@ -78,11 +84,16 @@ impl Desk {
                 worked.due = Some(held.value.due);
                 break;
             }
-            self.until_written(async |desktop| {
-                match desktop.held.read(&self.shelf, &held.id).await?.cloned() {
-                    Some(found) => desktop.due(&held.id, found).await,
-                    None => Ok(()),
+            let id = held.id;
+            self.until_written(move |desktop| {
+                let id = id.clone();
+                async move {
+                    match desktop.held.read(&desktop.shelf(), &id).await?.cloned() {
+                        Some(found) => desktop.due(&id, found).await,
+                        None => Ok(()),
+                    }
                 }
+                .boxed()
             })
             .await?;
             worked.held += 1;
@@ -93,7 +104,7 @@ impl Desk {
     /// Works something out and writes it; anew where someone else has changed what was read.
     pub(crate) async fn until_written<T>(
         &self,
-        work: impl AsyncFn(&mut Desktop<'_>) -> Result<T, DeskError>,
+        work: impl for<'d> Fn(&'d mut Desktop) -> BoxFuture<'d, Result<T, DeskError>> + Send + Sync,
     ) -> Result<T, DeskError> {
         for _ in 0..MOST_TRIES {
             let mut desktop = Desktop::new(self);
@@ -105,6 +116,7 @@ impl Desk {
             }
             match self.shelf.write(writes).await {
                 Ok(()) => {
+                    std::mem::take(&mut desktop.cases).written();
                     if begun {
                         self.started.notify_one();
                     }
@@ -120,7 +132,7 @@ impl Desk {
 
     /// Tells runs that the alert that started them is over. A run that misses it for a crash learns it
     /// when it is next driven.
-    async fn tell_runs(&self, desktop: &Desktop<'_>) {
+    async fn tell_runs(&self, desktop: &Desktop) {
         for (run, ends_at) in &desktop.over {
             let over = Input::AlertResolved { ends_at: *ends_at };
             let Ok(started) = kept::find::<kept::Started>(&self.shelf, &run.to_string()).await else {

@@ -9,10 +9,12 @@ use runbook_core::{
     alert::{Alert, AlertStatus},
     duration::Duration,
     event::{Actor, Channel, Created, Hands, RunId},
+    incident::{Closing, IncidentId, State},
     parse,
     policy::Policy,
     run::Input,
     runbook::{Runbook, Source},
+    severity::Matrix,
     trigger::Why,
 };
 use runbook_desk::{
@@ -64,7 +66,13 @@ impl House for Fixed {
     async fn engine(&self, environment: &str) -> Result<Engine, String> {
         if environment == "demo" { Ok(self.engine.clone()) } else { Err(format!("no {environment}")) }
     }
-    fn created(&self, start: &Start) -> Result<Created, String> {
+    fn severity(&self) -> Arc<Matrix> {
+        Arc::default()
+    }
+    fn closing(&self) -> Closing {
+        Closing::WhenRecovered
+    }
+    async fn created(&self, start: &Start) -> Result<Created, String> {
         let runbook = self.runbooks.iter().find(|runbook| runbook.name == start.runbook).unwrap();
         Ok(Created {
             runbook: runbook.clone(),
@@ -230,6 +238,35 @@ async fn an_alert_starts_its_runbook_once() {
     assert_eq!(run.created.inputs, json!({ "service": "api" }));
     assert_eq!(run.alert["labels"]["alertname"], "HighLatency");
     assert_eq!(run.requested_by, Actor { name: "am".to_owned(), how: Channel::Alert });
+}
+
+#[tokio::test]
+async fn alerts_of_a_service_are_one_incident() {
+    let room = Room::new();
+    let minor = Alert { severity: Some("minor".to_owned()), ..firing("Other", "api", 1) };
+    room.deliver(None, vec![minor]).await;
+    room.deliver(None, vec![firing("HighLatency", "api", 1), firing("HighLatency", "web", 1)]).await;
+    let (api, web) = (IncidentId::new(1), IncidentId::new(2));
+    let incident = room.desk.incident(api).await.unwrap();
+    assert_eq!((incident.alerts.len(), incident.runs.len(), incident.state), (2, 1, State::Investigating));
+    assert_eq!(room.desk.incident(web).await.unwrap().service.as_deref(), Some("web"));
+    let told = |entries: Vec<runbook_core::timeline::Entry>| -> Vec<String> {
+        entries.into_iter().map(|entry| entry.kind).collect()
+    };
+    assert_eq!(
+        told(room.desk.timeline(api).await.unwrap()),
+        ["opened", "alert_joined", "nothing_started", "alert_joined", "severity_changed", "run_started"]
+    );
+    room.deliver(None, vec![over("HighLatency", "api", 1), over("Other", "api", 1)]).await;
+    let run = room.runs().await.into_iter().map(|(run, _)| run).min().unwrap();
+    room.engine.say(run, &Actor::cli("ada"), Input::Cancel { undo: false, reason: None }).await.unwrap();
+    let settled = async || room.desk.incident(api).await.unwrap().runs_active().count() == 0;
+    room.supervise_until(settled).await;
+    assert_eq!(room.desk.incident(api).await.unwrap().state, State::Investigating, "nothing has verified it");
+    assert!(room.desk.verify_incident(api).await.unwrap().unwrap() >= 9);
+    // What comes later is another incident only once this one is over.
+    room.deliver(None, vec![firing("Third", "api", 1)]).await;
+    assert_eq!(room.desk.incident(api).await.unwrap().alerts.len(), 3);
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ pub enum Until {
 pub struct Drive {
     pub run: RunId,
     state: State,
+    leave: watch::Sender<bool>,
     task: JoinHandle<Result<Run, EngineError>>,
 }
 
@@ -44,6 +45,11 @@ impl Drive {
     /// The newest state, and when it changes.
     pub fn state(&self) -> State {
         self.state.clone()
+    }
+    /// Asks the driver to bring what is under way to its end, begin nothing more, and leave the run to
+    /// whoever drives it next.
+    pub fn leave(&self) {
+        self.leave.send_replace(true);
     }
     /// The state in which the driver left the run.
     pub async fn finished(&mut self) -> Result<Run, EngineError> {
@@ -66,6 +72,7 @@ const MOST_AT_ONCE: usize = 32;
 pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, mark: Mark, until: Until) -> Drive {
     let run = tip.run.id;
     let (sender, state) = watch::channel(tip.run.clone());
+    let (leave, leaving) = watch::channel(false);
     let engine_journal = engine.journal.clone();
     let driver = Driver {
         engine,
@@ -77,6 +84,7 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, mark: Mark, until: U
         under_way: FuturesUnordered::new(),
         keys: BTreeMap::new(),
         renew_at: Timestamp::MIN,
+        leaving,
     };
     let task = tokio::spawn(async move {
         let mut driver = driver;
@@ -84,7 +92,7 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, mark: Mark, until: U
         drop(claim);
         result
     });
-    Drive { run, state, task }
+    Drive { run, state, leave, task }
 }
 
 struct Driver {
@@ -100,6 +108,8 @@ struct Driver {
     /// What is under way or was performed, by key, with how often that led to nothing.
     keys: BTreeMap<String, Work>,
     renew_at: Timestamp,
+    /// Turns true when the run is to be left.
+    leaving: watch::Receiver<bool>,
 }
 
 /// The key of an effect, and what came of it.
@@ -142,7 +152,12 @@ impl Driver {
                 self.let_all_targets_go().await?;
                 return Ok(Run::clone(&self.tip.run));
             }
-            let due = self.begin(&pending)?;
+            let leaving = *self.leaving.borrow();
+            if leaving && self.under_way.is_empty() {
+                self.pipe.flushed(self.tip.run.seq).await?;
+                return Ok(Run::clone(&self.tip.run));
+            }
+            let due = if leaving { pending.effects.len() } else { self.begin(&pending)? };
             let idle = due == 0 && self.under_way.is_empty();
             if idle && self.until == Until::Waiting && self.tip.run.is_waiting() {
                 self.pipe.flushed(self.tip.run.seq).await?;
@@ -216,6 +231,8 @@ impl Driver {
             }
             changed = journal.changed(run, seq, self.mark) => Ok(Woken::Journal(changed?)),
             () = clock.sleep_until(wake) => Ok(Woken::Time),
+            // Nothing more comes of this than another turn of the loop.
+            _ = self.leaving.wait_for(|leaving| *leaving), if !*self.leaving.borrow() => Ok(Woken::Time),
             failed = self.pipe.failed() => Err(failed.err().map_or_else(
                 || EngineError::Defect("journaling ended by itself".to_owned()),
                 EngineError::from,

@@ -25,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
     hooks::Hook,
+    ops::Counters,
     pages::login::ticket_id,
     project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
     shelf::{Ticket, Token},

@@ -159,6 +159,9 @@ impl From<DeskError> for Problem {
         match error {
             DeskError::Journal(error) => error.into(),
             DeskError::Engine(error) => error.into(),
+            DeskError::Incident(rejected) => EngineError::Rejected(rejected).into(),
+            DeskError::UnknownIncident(id) => Self::missing("incident", &id.to_string()),
+            DeskError::Unusable(why) => Self::invalid(why),
             DeskError::Busy => Self::conflict("others keep changing the same thing; try again"),
         }
     }

@@ -32,8 +32,6 @@ pub struct EnvironmentFacts {
     pub simulated: Option<String>,
     /// Whether it is used where none is named.
     pub default: bool,
-    /// Why runs cannot be made in it.
-    pub unusable: Option<String>,
 }
 
 #[derive(Debug, Clone)]

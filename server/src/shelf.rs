@@ -1,10 +1,11 @@
 //! What the server keeps of its own: sessions, tokens, logins under way, the audit log, answers that
 //! may be asked for again.
 
-use runbook_core::Timestamp;
+use runbook_core::{Timestamp, Value};
 use runbook_desk::kept::Kept;
 use runbook_identity::{oidc::Attempt, sessions::SessionRecord, tokens::TokenRecord};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -54,6 +55,24 @@ pub struct Answered {
     pub status: Option<u16>,
     pub content_type: Option<String>,
     pub body: String,
+}
+
+impl Token {
+    /// Without what could be used to guess the token. Its keys are an API.
+    pub fn document(&self) -> Value {
+        let record = &self.0;
+        json!({
+            "id": record.id,
+            "name": record.name,
+            "owner": record.owner,
+            "rights": record.rights,
+            "created_by": record.created_by,
+            "created_at": record.created_at,
+            "expires_at": record.expires_at,
+            "last_used_at": record.last_used_at,
+            "revoked_at": record.revoked_at,
+        })
+    }
 }
 
 impl Kept for Session {

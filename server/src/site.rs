@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_core::Timestamp;
 use runbook_desk::{Desk, Supervised};
@@ -14,7 +14,6 @@ use crate::{Project, hooks::Hook, ops::Counters, problem::Problem};
 /// How the server is to behave.
 #[derive(Debug)]
 pub struct Settings {
-    pub listen: SocketAddr,
     pub transport: Transport,
     /// Nobody signs in: whoever reaches the server over loopback is this person.
     pub open_as: Option<String>,

@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use crate::{
     cli::{
-        App, ask,
+        App,
         said::{Speaker, Wanted},
     },
     exit::{CliError, Exit},

@@ -22,7 +22,7 @@ mod moment;
 mod outline;
 mod paint;
 mod permissions;
-mod preflight;
+pub mod preflight;
 mod question;
 mod reading;
 mod reject;
@@ -32,10 +32,13 @@ mod run_id;
 mod runs;
 mod said;
 mod schema;
+mod serve;
 mod show;
+pub mod sign_in;
 pub mod start;
 mod table;
 mod timeline;
+mod token;
 mod undo;
 mod world;
 mod wrap;
@@ -105,6 +108,9 @@ enum Command {
     Resume(resume::Args),
     Cancel(cancel::Args),
     Undo(undo::Args),
+    Serve(serve::Args),
+    SignIn(sign_in::Args),
+    Token(token::Args),
     World(world::Args),
     Preflight(preflight::Args),
     Bench(bench::Args),
@@ -217,6 +223,9 @@ async fn dispatch(command: Command, app: App) -> Result<Exit, CliError> {
         Command::Resume(args) => resume::run(args, &app).await,
         Command::Cancel(args) => cancel::run(args, &app).await,
         Command::Undo(args) => undo::run(args, &app).await,
+        Command::Serve(args) => serve::run(args, &app).await,
+        Command::SignIn(args) => sign_in::run(args, &app).await,
+        Command::Token(args) => token::run(args, &app).await,
         Command::World(args) => world::run(args, &app).await,
         Command::Preflight(args) => preflight::run(args, &app).await,
         Command::Bench(args) => bench::run(args, &app).await,

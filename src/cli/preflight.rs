@@ -67,10 +67,10 @@ pub struct Finding {
 
 /// One runbook and what was found.
 #[derive(Debug, Serialize)]
-struct Readiness {
-    runbook: String,
-    ready: bool,
-    findings: Vec<Finding>,
+pub struct Readiness {
+    pub runbook: String,
+    pub ready: bool,
+    pub findings: Vec<Finding>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
@@ -84,20 +84,28 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     };
     let mut all = Vec::with_capacity(names.len());
     for name in names {
-        let findings = match library.checked(&name) {
-            Err(error) => vec![finding(State::Blocked, "invalid", error.message, error.hint)],
-            Ok(runbook) => match start::inputs(runbook, &args.inputs, None) {
-                Ok(inputs) => Looker::new(&wired, &library).runbook(runbook, inputs).await,
-                Err(error) if args.name.is_some() => return Err(error),
-                // Without its inputs nothing more can be said, and nothing is wrong with that.
-                Err(error) => vec![finding(State::Unknown, "inputs", error.message, error.hint)],
-            },
-        };
-        let ready = findings.iter().all(|finding| finding.state != State::Blocked);
-        all.push(Readiness { runbook: name, ready, findings });
+        if args.name.is_some() {
+            // Inputs that were given have to fit.
+            start::inputs(library.checked(&name)?, &args.inputs, None)?;
+        }
+        all.push(readiness(&wired, &library, name, &args.inputs).await);
     }
     tell(app, &wired, &all);
     Ok(code(&all))
+}
+
+/// How one runbook stands in an environment.
+pub async fn readiness(wired: &Wired, library: &Library, name: String, inputs: &[String]) -> Readiness {
+    let findings = match library.checked(&name) {
+        Err(error) => vec![finding(State::Blocked, "invalid", error.message, error.hint)],
+        Ok(runbook) => match start::inputs(runbook, inputs, None) {
+            Ok(inputs) => Looker::new(wired, library).runbook(runbook, inputs).await,
+            // Without its inputs nothing more can be said, and nothing is wrong with that.
+            Err(error) => vec![finding(State::Unknown, "inputs", error.message, error.hint)],
+        },
+    };
+    let ready = findings.iter().all(|finding| finding.state != State::Blocked);
+    Readiness { runbook: name, ready, findings }
 }
 
 fn finding(state: State, code: &str, message: String, hint: Option<String>) -> Finding {

@@ -83,14 +83,16 @@ impl Checker<'_> {
                     _ => format!("hook `{name}` has {count} proofs: which one counts?"),
                 };
                 let finding = self.document.finding(Code::MisplacedKey, hooks.key_span(name), message);
-                self.findings.push(finding.hint("give one of `bearer`, `basic`, `header`, `secret`, `topics`"));
+                self.findings
+                    .push(finding.hint("give one of `bearer`, `basic`, `header`, `secret`, `topics`"));
             }
             if let Some(environment) = &hook.environment
                 && !self.config.environments.contains_key(environment)
             {
                 let hint = meant(environment, self.config.environments.keys().map(String::as_str));
                 let message = format!("there is no environment `{environment}`");
-                let finding = self.document.finding(Code::UnknownWord, node.value_span("environment"), message);
+                let finding =
+                    self.document.finding(Code::UnknownWord, node.value_span("environment"), message);
                 self.findings.push(finding.hint(hint));
             }
         }

@@ -19,7 +19,8 @@ const RATE: u32 = 1_000;
 pub fn open(config: &Config) -> Result<BTreeMap<String, runbook_server::Hook>, CliError> {
     let doors = config.hooks.iter().map(|(name, hook)| {
         let told = |why: String| CliError::invalid(format!("hook `{name}`: {why}"));
-        let door = Door::new(hook.source, proof(hook).map_err(told)?).map_err(|error| told(error.to_string()))?;
+        let door =
+            Door::new(hook.source, proof(hook).map_err(told)?).map_err(|error| told(error.to_string()))?;
         let environment = match &hook.environment {
             Some(environment) => environment.clone(),
             None => config.environment(None)?.0.to_owned(),
@@ -50,8 +51,10 @@ fn proof(hook: &Hook) -> Result<Proof, String> {
         }),
         Source::Pagerduty => Ok(Proof::PagerDuty { secrets }),
         Source::Generic => Ok(Proof::StandardWebhooks { secrets }),
-        other => Err(format!("{other:?} signs nothing: give `bearer`, `basic` or `header` instead of `secret`")
-            .to_lowercase()),
+        other => {
+            Err(format!("{other:?} signs nothing: give `bearer`, `basic` or `header` instead of `secret`")
+                .to_lowercase())
+        }
     }
 }
 

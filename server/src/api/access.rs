@@ -61,23 +61,7 @@ pub async fn tokens(
     let found = kept::list::<Token>(site.shelf(), query).await?;
     let next =
         found.last().filter(|_| found.len() == limit).map(|last| cursor((last.value.0.created_at, &last.id)));
-    Ok(Json(Page { items: found.iter().map(document).collect(), next }))
-}
-
-/// Without what could be used to guess the token.
-fn document(found: &Found<Token>) -> Value {
-    let record = &found.value.0;
-    json!({
-        "id": record.id,
-        "name": record.name,
-        "owner": record.owner,
-        "rights": record.rights,
-        "created_by": record.created_by,
-        "created_at": record.created_at,
-        "expires_at": record.expires_at,
-        "last_used_at": record.last_used_at,
-        "revoked_at": record.revoked_at,
-    })
+    Ok(Json(Page { items: found.iter().map(|found| found.value.document()).collect(), next }))
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -103,7 +87,7 @@ pub async fn mint(
     Body(new): Body<NewToken>,
 ) -> Result<Response, Problem> {
     let (found, token) = make(&site, &caller, new).await?;
-    let mut answer = document(&found);
+    let mut answer = found.value.document();
     answer["token"] = Value::from(token.expose_secret());
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
@@ -141,7 +125,7 @@ pub async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(document(&end(&site, &caller, &id).await?)))
+    Ok(Json(end(&site, &caller, &id).await?.value.document()))
 }
 
 /// A token of the caller's, or anybody's where they manage tokens.

@@ -151,9 +151,7 @@ pub fn sound(site: &Site, environment: &str, new: NewRun) -> Result<Start, Probl
 }
 
 pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId, Problem> {
-    site.project.engine(&start.environment).await.map_err(Problem::unavailable)?;
-    let created = site.project.created(start).map_err(Problem::invalid)?;
-    Ok(site.records.start(created, caller.identity.actor()).await?)
+    Ok(site.desk.start(start, &caller.identity.actor()).await?)
 }
 
 /// A run, step by step.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     routing::get,
 };
 use maud::{Markup, html};
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{
         self,
-        page::{Paging, cursor},
+        page::{Asked, Paging, cursor},
     },
     gate::Caller,
     problem::Problem,
@@ -46,7 +46,7 @@ struct Filter {
 async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
-    Query(filter): Query<Filter>,
+    Asked(filter): Asked<Filter>,
 ) -> Result<Markup, Problem> {
     let query = DocumentQuery {
         state: (!filter.status.is_empty()).then(|| filter.status.clone()),

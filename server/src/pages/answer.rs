@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -25,7 +25,7 @@ use super::{
     run, told, words,
 };
 use crate::{
-    api::{self, approvals::Say},
+    api::{self, approvals::Say, page::Asked},
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -39,7 +39,7 @@ async fn ask(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(At { step }): Query<At>,
+    Asked(At { step }): Asked<At>,
 ) -> Result<Markup, Problem> {
     shown(&site, &caller, &id, &step, &Sent::default(), None).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -27,7 +27,12 @@ use super::{
     run, told,
     words::{self, moment, people},
 };
-use crate::{api, gate::Caller, problem::Problem, site::Site};
+use crate::{
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    site::Site,
+};
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -52,7 +57,7 @@ async fn ask(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(At { step }): Query<At>,
+    Asked(At { step }): Asked<At>,
 ) -> Result<Markup, Problem> {
     shown(&site, &caller, &id, &step, &Before::default()).await
 }

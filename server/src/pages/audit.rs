@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Query, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use runbook_core::Timestamp;
 use runbook_desk::kept::{self, Found};
@@ -19,7 +15,7 @@ use super::{
     words::{Tone, clock, mark},
 };
 use crate::{
-    api::page::{Paging, cursor},
+    api::page::{Asked, Paging, cursor},
     gate::Caller,
     problem::Problem,
     shelf::{AuditEntry, Outcome},
@@ -34,17 +30,17 @@ pub fn routes() -> Router<Arc<Site>> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Asked {
+struct Place {
     after: Option<String>,
 }
 
 async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
-    Query(asked): Query<Asked>,
+    Asked(place): Asked<Place>,
 ) -> Result<Markup, Problem> {
     caller.may(Permission::ReadAudit, Scope::NOTHING)?;
-    let after = Paging { limit: None, after: asked.after }.place()?;
+    let after = Paging { limit: None, after: place.after }.place()?;
     let query = DocumentQuery { after, limit: EACH, ..DocumentQuery::default() };
     let found = kept::list::<AuditEntry>(site.shelf(), query).await?;
     let next = found.last().filter(|_| found.len() == EACH).map(|last| cursor((last.value.at, &last.id)));

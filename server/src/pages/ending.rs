@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -23,7 +23,12 @@ use super::{
     layout::{Here, page},
     run, told, words,
 };
-use crate::{api, gate::Caller, problem::Problem, site::Site};
+use crate::{
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    site::Site,
+};
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -40,7 +45,7 @@ async fn ask_cancel(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(also): Query<Also>,
+    Asked(also): Asked<Also>,
 ) -> Result<Markup, Problem> {
     let run = permitted(&site, &caller, &id, Permission::Cancel).await?;
     Ok(cancel_page(&site, &caller, &run, also.undo.is_some(), "", None))

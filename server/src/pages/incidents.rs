@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Query, State},
+    extract::State,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ use super::{
     runs::choice,
     words::{self, Tone, mark, moment, pill, took},
 };
-use crate::{gate::Caller, problem::Problem, site::Site};
+use crate::{api::page::Asked, gate::Caller, problem::Problem, site::Site};
 
 /// How many are on one page.
 const EACH: usize = 30;
@@ -68,7 +68,7 @@ struct Filter {
 async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
-    Query(filter): Query<Filter>,
+    Asked(filter): Asked<Filter>,
 ) -> Result<Markup, Problem> {
     let state = (!filter.state.is_empty()).then_some(filter.state.as_str());
     let (found, next) = feed::list(&site, state, filter.after.as_deref(), EACH).await?;

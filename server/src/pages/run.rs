@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     routing::get,
 };
 use maud::{Markup, html};
@@ -24,7 +24,12 @@ use super::{
     steps,
     words::{Tone, mark, moment, pill, took},
 };
-use crate::{api, gate::Caller, problem::Problem, site::Site};
+use crate::{
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    site::Site,
+};
 
 /// How many entries of the timeline are shown at once.
 const LATEST: usize = 100;
@@ -43,7 +48,7 @@ async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Asked(which): Asked<Which>,
 ) -> Result<Markup, Problem> {
     let run = api::runs::load(&site, &caller, &id).await?;
     let history = site.records.history(run.id).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     routing::get,
 };
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ use super::{
     layout::{Here, page},
     words::{self, Tone, mark, pill},
 };
-use crate::{RunbookFacts, gate::Caller, problem::Problem, project::Readiness, site::Site};
+use crate::{RunbookFacts, api::page::Asked, gate::Caller, problem::Problem, project::Readiness, site::Site};
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -280,7 +280,7 @@ async fn readiness(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(name): Path<String>,
-    Query(asked): Query<Where>,
+    Asked(asked): Asked<Where>,
 ) -> Result<Markup, Problem> {
     let facts = load(&site, &caller, &name)?;
     let environment = site.environment(asked.environment.as_deref())?;

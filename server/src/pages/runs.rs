@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Query, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use runbook_core::Timestamp;
 use runbook_journal::{RunHead, RunQuery};
@@ -16,7 +12,12 @@ use super::{
     layout::{Here, page},
     words::{Tone, mark, moment, pill, took},
 };
-use crate::{api, gate::Caller, problem::Problem, site::Site};
+use crate::{
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    site::Site,
+};
 
 /// How many are on one page.
 const EACH: usize = 30;
@@ -64,7 +65,7 @@ impl Filter {
 async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
-    Query(filter): Query<Filter>,
+    Asked(filter): Asked<Filter>,
 ) -> Result<Markup, Problem> {
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());
     let query = RunQuery {

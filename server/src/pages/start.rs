@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     RunbookFacts,
-    api::{self, runs::NewRun},
+    api::{self, page::Asked, runs::NewRun},
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -36,7 +36,7 @@ async fn ask(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(name): Path<String>,
-    Query(given): Query<Vec<(String, String)>>,
+    Asked(given): Asked<Vec<(String, String)>>,
 ) -> Result<Markup, Problem> {
     let facts = runbooks::load(&site, &caller, &name)?;
     form_page(&site, &caller, &facts, &Sent::of(given), None)

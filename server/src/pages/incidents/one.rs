@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::{feed, forms};
 use crate::{
+    api::page::Asked,
     gate::Caller,
     pages::{
         forms::Sent,
@@ -41,7 +42,7 @@ pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Asked(which): Asked<Which>,
 ) -> Result<Markup, Problem> {
     shown(&site, &caller, &id, which.all.is_some(), &Sent::default(), None).await
 }

@@ -1,0 +1,9 @@
+//! What the server needs of a project: its runbooks, its environments, who may do what.
+
+mod project;
+mod run;
+
+pub use self::{
+    project::{Served, granted},
+    run::{Asked, run},
+};
