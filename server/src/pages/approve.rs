@@ -212,6 +212,7 @@ fn bound(caller: &Caller, shown: &Shown<'_>) -> Markup {
 
 fn approve_form(caller: &Caller, shown: &Shown<'_>) -> Markup {
     let Shown { run, node, before, .. } = shown;
+    let is_grave = node.effect() == Some(Effect::Destructive);
     let what = node.change.as_ref().map(|planned| secret::mask_text(planned.target.short()));
     html! {
         form method="post" action={ "/runs/" (run.id) "/approve" } {
@@ -222,7 +223,7 @@ fn approve_form(caller: &Caller, shown: &Shown<'_>) -> Markup {
                 textarea id="comment" name="comment" rows="2" maxlength="2000" { (before.sent.shown("comment")) }
             }
             p.buttons {
-                button.good.large {
+                button.large.good[!is_grave].grave[is_grave] {
                     "Approve" @if let Some(what) = &what { ": change " (what) " in " (run.created.environment) }
                 }
             }

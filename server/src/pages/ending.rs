@@ -77,7 +77,7 @@ fn cancel_page(
         form method="post" action={ "/runs/" (run.id) "/cancel" } {
             (forms::csrf(caller))
             fieldset {
-                legend { "What about these changes?" }
+                legend { "What about the changes that it has made by then?" }
                 label.pick { input type="radio" name="undo" value="no" checked[!undo]; " Leave them as they are" }
                 label.pick { input type="radio" name="undo" value="yes" checked[undo]; " Take them back, the last one first" }
             }

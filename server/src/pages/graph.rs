@@ -12,13 +12,25 @@ use runbook_core::{
 
 use super::words::{self, Tone};
 
-const WIDTH: usize = 190;
-const ACROSS: usize = 22;
+const ACROSS: usize = 14;
 const DOWN: usize = 30;
 const LINE: usize = 19;
 const PADDING: usize = 10;
-/// What fits into a box, in characters.
-const LONGEST: usize = 23;
+/// The width of a letter, in tenths.
+const LETTER: usize = 79;
+
+/// How much room there is.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    class: &'static str,
+    /// How many boxes stand beside each other, and how wide each is.
+    columns: usize,
+    width: usize,
+}
+
+/// A phone that is 360 px wide shows this in its own size.
+const NARROW: Room = Room { class: "narrow", columns: 2, width: 148 };
+const WIDE: Room = Room { class: "wide", columns: 5, width: 196 };
 
 /// One box.
 #[derive(Debug)]
@@ -111,8 +123,8 @@ fn picture(runbook: &Runbook, shape: impl Fn(&Step, bool) -> Shape) -> Markup {
     shapes.extend(runbook.finally.iter().map(|step| shape(step, true)));
     let label = format!("The steps of {} as a graph", runbook.name);
     html! {
-        (drawn(&shapes, &needs, &layers, 2, "narrow", &label))
-        (drawn(&shapes, &needs, &layers, 5, "wide", &label))
+        (drawn(&shapes, &needs, &layers, NARROW, &label))
+        (drawn(&shapes, &needs, &layers, WIDE, &label))
     }
 }
 
@@ -120,25 +132,19 @@ fn picture(runbook: &Runbook, shape: impl Fn(&Step, bool) -> Shape) -> Markup {
 struct Place {
     x: usize,
     y: usize,
-    /// The row, and where it begins and ends.
+    /// Which row.
     row: usize,
+    width: usize,
     height: usize,
 }
 
-fn drawn(
-    shapes: &[Shape],
-    needs: &[Vec<usize>],
-    layers: &[usize],
-    columns: usize,
-    class: &str,
-    label: &str,
-) -> Markup {
-    let rows = in_rows(layers, columns);
+fn drawn(shapes: &[Shape], needs: &[Vec<usize>], layers: &[usize], room: Room, label: &str) -> Markup {
+    let rows = in_rows(layers, room.columns);
     let widest = rows.iter().map(Vec::len).max().unwrap_or(1);
-    let width = widest * WIDTH + (widest - 1) * ACROSS + 2 * ACROSS;
-    let (places, tops, height) = placed(shapes, &rows, width);
+    let width = widest * (room.width + ACROSS) + ACROSS;
+    let (places, tops, height) = placed(shapes, &rows, room, width);
     html! {
-        svg class={ "graph " (class) } viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height)
+        svg class={ "graph " (room.class) } viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height)
             role="group" aria-label=(label) {
             @for (to, needed) in needs.iter().enumerate() {
                 @for from in needed {
@@ -168,17 +174,22 @@ fn in_rows(layers: &[usize], columns: usize) -> Vec<Vec<usize>> {
 }
 
 /// Each box in the middle of its row; the top of each row; the height of all.
-fn placed(shapes: &[Shape], rows: &[Vec<usize>], width: usize) -> (Vec<Place>, Vec<usize>, usize) {
+fn placed(
+    shapes: &[Shape],
+    rows: &[Vec<usize>],
+    room: Room,
+    width: usize,
+) -> (Vec<Place>, Vec<usize>, usize) {
     let height = |index: &usize| shapes[*index].lines.len() * LINE + PADDING;
     let mut places: Vec<(usize, Place)> = Vec::with_capacity(shapes.len());
     let (mut y, mut tops) = (4, Vec::with_capacity(rows.len()));
     for (number, row) in rows.iter().enumerate() {
-        let taken = row.len() * WIDTH + row.len().saturating_sub(1) * ACROSS;
+        let taken = row.len() * (room.width + ACROSS) - ACROSS;
         let start = (width - taken) / 2;
         tops.push(y);
         for (place, index) in row.iter().enumerate() {
-            let x = start + place * (WIDTH + ACROSS);
-            places.push((*index, Place { x, y, row: number, height: height(index) }));
+            let x = start + place * (room.width + ACROSS);
+            places.push((*index, Place { x, y, row: number, width: room.width, height: height(index) }));
         }
         y += row.iter().map(height).max().unwrap_or(0) + DOWN;
     }
@@ -189,14 +200,14 @@ fn placed(shapes: &[Shape], rows: &[Vec<usize>], width: usize) -> (Vec<Place>, V
 /// The way of an arrow: straight down to the next row, else through the gap between the boxes.
 fn way(places: &[Place], tops: &[usize], from: usize, to: usize, width: usize) -> String {
     let (a, b) = (&places[from], &places[to]);
-    let (x1, y1, x2, y2) = (a.x + WIDTH / 2, a.y + a.height, b.x + WIDTH / 2, b.y);
+    let (x1, y1, x2, y2) = (a.x + a.width / 2, a.y + a.height, b.x + b.width / 2, b.y);
     let above = y2.saturating_sub(DOWN / 2);
     if b.row <= a.row + 1 {
         return format!("M{x1} {y1}V{above}H{x2}V{y2}");
     }
     let gap = tops.get(a.row + 1).map_or(y1, |top| top.saturating_sub(DOWN / 2));
     // Beside the box, on the side of the middle; a lone box is passed on its outside.
-    let lane = if x2 > width / 2 { b.x - ACROSS / 2 } else { b.x + WIDTH + ACROSS / 2 };
+    let lane = if x2 > width / 2 { b.x - ACROSS / 2 } else { b.x + b.width + ACROSS / 2 };
     format!("M{x1} {y1}V{gap}H{lane}V{above}H{x2}V{y2}")
 }
 
@@ -204,23 +215,25 @@ fn boxed(shape: &Shape, place: &Place) -> Markup {
     html! {
         g class={ "step " (shape.tone.class()) @if shape.last { " last" } } {
             title { (shape.whole) }
-            rect x=(place.x) y=(place.y) width=(WIDTH) height=(place.height) rx="6" {}
+            rect x=(place.x) y=(place.y) width=(place.width) height=(place.height) rx="6" {}
             @for ((tone, icon, text), number) in shape.lines.iter().zip(0..) {
                 text class=(if number == 0 { "name" } else { tone.class() }) x=(place.x + PADDING)
                     y=(place.y + PADDING / 2 + LINE * number + 15) {
-                    @if !icon.is_empty() { (icon) " " }
-                    (short(text))
+                    (short(icon, text, place.width))
                 }
             }
         }
     }
 }
 
-fn short(text: &str) -> String {
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
+/// As much of a line as fits into its box.
+fn short(icon: &str, text: &str, width: usize) -> String {
+    let line = if icon.is_empty() { text.to_owned() } else { format!("{icon} {text}") };
+    let longest = (width - 2 * PADDING) * 10 / LETTER;
+    if line.chars().count() <= longest {
+        return line;
     }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
+    line.chars().take(longest - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

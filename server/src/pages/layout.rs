@@ -23,7 +23,7 @@ pub enum Here {
 
 /// The main places: their address, their name, the key that leads there after `g`.
 const PLACES: [(Here, &str, &str, char); 6] = [
-    (Here::Overview, "/", "Overview", 'o'),
+    (Here::Overview, "/", "Home", 'h'),
     (Here::Incidents, "/incidents", "Incidents", 'i'),
     (Here::Runs, "/runs", "Runs", 'r'),
     (Here::Approvals, "/approvals", "Approvals", 'a'),

@@ -127,7 +127,7 @@ fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
             dt { "Runbook" } dd { a href={ "/runbooks/" (created.runbook.name) } { (created.runbook.name) } }
             dt { "Environment" } dd { strong { (created.environment) } }
             dt { "Asked for by" } dd { (run.requested_by.name) }
-            dt { "Began" } dd { (moment(run.started_at, now)) ", took " (took(run.started_at, ended_at.unwrap_or(now))) }
+            dt { "Began" } dd { (moment(run.started_at, now)) (if ended_at.is_some() { ", took " } else { ", at work for " }) (took(run.started_at, ended_at.unwrap_or(now))) }
             @if let Some(reason) = &created.reason { dt { "Why" } dd { (secret::mask_text(reason)) } }
             @if let Some(incident) = &created.incident { dt { "Incident" } dd { a href={ "/incidents/" (incident) } { (incident) } } }
             @if let Some(alert) = alert { dt { "Alert" } dd { a href={ "/alerts/" (alert) } { (run.alert["title"].as_str().unwrap_or("the alert that started it")) } } }
@@ -142,7 +142,7 @@ fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
 fn asks(site: &Site, caller: &Caller, run: &Run) -> Markup {
     html! {
         @if run.questions().next().is_some() {
-            div.notice.asks { (approvals::cards(site, caller, std::slice::from_ref(run))) }
+            (approvals::cards(site, caller, std::slice::from_ref(run)))
         }
     }
 }
@@ -179,9 +179,7 @@ fn told(run: &Run, log: &[Entry], all: bool, now: Timestamp) -> Markup {
 
 fn entry_of(entry: &Entry, now: Timestamp) -> Markup {
     match &entry.step {
-        Some(step) => {
-            html! { li { a.place href={ "#step-" (step) } { (step) } ol { (steps::line(entry, now)) } } }
-        }
+        Some(step) => steps::placed(entry, Some((&format!("#step-{step}"), step)), now),
         None => steps::line(entry, now),
     }
 }

@@ -45,9 +45,11 @@ impl Step<'_> {
 
     /// Where it stands, in a word; of a dry-run, what would become of it.
     pub fn word(&self) -> &str {
-        match self.text("status") {
-            "" => self.text("verdict"),
-            word => word,
+        match (self.text("status"), self.node.passed) {
+            ("", _) => self.text("verdict"),
+            // It was read, and what it found is worth a look.
+            ("succeeded", Some(false)) => "not_as_expected",
+            (word, _) => word,
         }
     }
 
@@ -100,7 +102,7 @@ fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
                     @if node.step().title.is_some() { " " code.id { (node.path) } }
                 }
                 @if let Some(started) = node.started_at {
-                    span.took { (took(started, node.ended_at.unwrap_or(now))) }
+                    span.took { @if node.ended_at.is_none() { "for " } (took(started, node.ended_at.unwrap_or(now))) }
                 }
             }
             div.inside {
@@ -169,9 +171,15 @@ fn lines(entries: &[&Entry], now: Timestamp) -> Markup {
 
 /// One entry of a timeline.
 pub fn line(entry: &Entry, now: Timestamp) -> Markup {
+    placed(entry, None, now)
+}
+
+/// One entry of a timeline, with a link to where it happened.
+pub fn placed(entry: &Entry, place: Option<(&str, &str)>, now: Timestamp) -> Markup {
     html! {
-        li id={ "entry-" (entry.seq) "-" (entry.hash.get(..8).unwrap_or_default()) } {
+        li.note[entry.kind == "noted"] id={ "entry-" (entry.seq) "-" (entry.hash.get(..8).unwrap_or_default()) } {
             (clock(entry.at, now)) " "
+            @if let Some((address, name)) = place { a.place href=(address) { (name) } " " }
             span { (entry.summary) }
             @if entry.actor.how != Channel::Engine { " " span.who { (entry.actor.name) " (" (channel(entry.actor.how)) ")" } }
         }

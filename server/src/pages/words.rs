@@ -37,7 +37,7 @@ pub fn state(word: &str) -> (Tone, &'static str) {
         "running" | "identified" => (Tone::Busy, "►"),
         "monitoring" => (Tone::Busy, "◎"),
         "waiting" | "would_wait" => (Tone::Asks, "?"),
-        "warning" | "unknown" | "may_run" => (Tone::Asks, "~"),
+        "warning" | "unknown" | "may_run" | "not_as_expected" => (Tone::Asks, "~"),
         "undone" => (Tone::Calm, "↶"),
         "resolved" => (Tone::Good, "✓"),
         "skipped" | "would_skip" | "superseded" | "merged" => (Tone::Calm, "–"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use runbook_core::{
     incident::{Incident, IncidentId, Input, Opening, Summary},
+    run::Run,
     timeline::{self, Entry},
 };
 use runbook_desk::{cases::Head, kept};
@@ -57,6 +58,20 @@ pub async fn timeline(site: &Site, caller: &Caller, incident: &Incident) -> Resu
     Ok(timeline::in_order(entries))
 }
 
+/// The runs of an incident that wait for people.
+pub async fn asking(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Run>, Problem> {
+    let mut asking = Vec::new();
+    for (run, about) in incident.runs_active().take(MOST_RUNS) {
+        if caller.sees(&about.environment, &about.runbook) {
+            let run = site.records.load(run).await?;
+            if run.questions().next().is_some() {
+                asking.push(run);
+            }
+        }
+    }
+    Ok(asking)
+}
+
 /// Says something to an incident on behalf of somebody who may.
 pub async fn say(
     site: &Site,
@@ -82,4 +97,9 @@ pub async fn declare(site: &Site, caller: &Caller, opening: Opening) -> Result<I
 /// The levels of severity, the gravest first.
 pub fn levels(site: &Site) -> Vec<String> {
     site.project.severity().levels().iter().map(|level| level.name.clone()).collect()
+}
+
+/// The level of an incident of which nobody has said how grave it is.
+pub fn default_level(site: &Site) -> String {
+    site.project.severity().default_level().name.clone()
 }

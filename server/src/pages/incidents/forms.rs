@@ -300,6 +300,7 @@ pub async fn ask_declare(State(site): State<Arc<Site>>, caller: Caller) -> Marku
 
 fn declare_page(site: &Site, caller: &Caller, sent: &Sent, problem: Option<&Problem>) -> Markup {
     let levels = feed::levels(site).into_iter().map(|name| (name.clone(), name));
+    let chosen = sent.text("severity").unwrap_or_else(|| feed::default_level(site));
     let mut environments = site.project.environments();
     environments.retain(|facts| caller.may(Permission::Declare, Scope::environment(&facts.name)).is_ok());
     environments.sort_by_key(|facts| !facts.default);
@@ -313,7 +314,7 @@ fn declare_page(site: &Site, caller: &Caller, sent: &Sent, problem: Option<&Prob
                 label for="title" { "What is wrong, in a line " span.needed { "(needed)" } }
                 input type="text" id="title" name="title" value=(sent.shown("title")) required maxlength=(LONGEST_TITLE);
             }
-            (choose("severity", "Severity", levels, sent.shown("severity")))
+            (choose("severity", "Severity", levels, &chosen))
             (runbooks::environment_field(&names, sent.text("environment").as_deref()))
             div.field {
                 label for="service" { "Service" }

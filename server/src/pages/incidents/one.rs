@@ -9,7 +9,7 @@ use runbook_core::{
     alert::AlertStatus,
     change::brief,
     incident::{Incident, Role, State as Phase},
-    run::end_word,
+    run::{Run, end_word},
     timeline::Entry,
 };
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use crate::{
     api::page::Asked,
     gate::Caller,
     pages::{
+        approvals,
         forms::Sent,
         layout::{Here, page},
         runbooks::link,
@@ -58,19 +59,29 @@ pub async fn shown(
 ) -> Result<Markup, Problem> {
     let incident = feed::load(site, caller, id).await?;
     let log = feed::timeline(site, caller, &incident).await?;
-    let content = whole(site, caller, &incident, &log, all, sent, problem);
+    let asking = feed::asking(site, caller, &incident).await?;
+    let about = About { incident: &incident, log: &log, asking: &asking };
+    let content = whole(site, caller, &about, all, sent, problem);
     Ok(page(site, Some(caller), Here::Incidents, &format!("{} {}", incident.id, incident.title), &content))
+}
+
+/// What the page is about.
+struct About<'i> {
+    incident: &'i Incident,
+    log: &'i [Entry],
+    /// Its runs that wait for people.
+    asking: &'i [Run],
 }
 
 fn whole(
     site: &Site,
     caller: &Caller,
-    incident: &Incident,
-    log: &[Entry],
+    about: &About<'_>,
     all: bool,
     sent: &Sent,
     problem: Option<&Problem>,
 ) -> Markup {
+    let About { incident, log, asking } = about;
     let now = site.now();
     html! {
         div id="state" data-live {
@@ -80,11 +91,13 @@ fn whole(
         }
         @if let Some(problem) = problem { (told::notice(problem)) }
         div id="take" data-live { (forms::take(caller, incident)) }
-        section aria-labelledby="timeline-title" {
-            h2 id="timeline-title" { "Timeline" }
-            (forms::note_form(caller, incident, sent))
-            div id="timeline" data-live { (timeline(incident, log, all, now)) }
+        @if !asking.is_empty() {
+            section id="asks" data-live aria-labelledby="asks-title" {
+                h2 id="asks-title" { "Its runs ask" }
+                (approvals::cards(site, caller, asking))
+            }
         }
+        (forms::all(site, caller, incident, sent))
         section id="runs" data-live aria-labelledby="runs-title" {
             h2 id="runs-title" { "Runs" }
             (runs(incident, now))
@@ -93,7 +106,11 @@ fn whole(
             h2 id="alerts-title" { "Alerts" }
             (alerts(incident, now))
         }
-        (forms::all(site, caller, incident, sent))
+        section aria-labelledby="timeline-title" {
+            h2 id="timeline-title" { "Timeline" }
+            (forms::note_form(caller, incident, sent))
+            div id="timeline" data-live { (timeline(incident, log, all, now)) }
+        }
     }
 }
 
@@ -198,13 +215,10 @@ fn timeline(incident: &Incident, log: &[Entry], all: bool, now: Timestamp) -> Ma
 
 fn line(entry: &Entry, now: Timestamp) -> Markup {
     match (&entry.run, &entry.step) {
-        (Some(run), step) => html! {
-            li {
-                a.place href={ "/runs/" (run) @if let Some(step) = step { "#step-" (step) } } { (step.as_deref().unwrap_or("run")) }
-                ol { (steps::line(entry, now)) }
-            }
-        },
-        (None, _) if entry.kind == "noted" => html! { li.note { ol { (steps::line(entry, now)) } } },
+        (Some(run), Some(step)) => {
+            steps::placed(entry, Some((&format!("/runs/{run}#step-{step}"), step)), now)
+        }
+        (Some(run), None) => steps::placed(entry, Some((&format!("/runs/{run}"), "run")), now),
         (None, _) => steps::line(entry, now),
     }
 }
