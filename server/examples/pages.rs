@@ -8,7 +8,7 @@ mod fixture;
 #[path = "../tests/pages/shop.rs"]
 mod shop;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use fixture::Fixture;
 use runbook_core::{
@@ -30,8 +30,7 @@ async fn main() {
     for (person, role) in fixture::PEOPLE {
         println!("{role}: http://{address}{}", fixture.ticket(person).await);
     }
-    let (desk, stop, counts) = (fixture.site.desk.clone(), fixture.stopping(), fixture.counts.clone());
-    tokio::spawn(async move { desk.supervise(stop, &counts).await });
+    fixture.supervise();
     let listener = tokio::net::TcpListener::bind(&address).await.expect("the address is free");
     println!("http://{address}");
     axum::serve(listener, runbook_server::router(fixture.site.clone())).await.expect("it serves");
@@ -66,4 +65,5 @@ async fn fill(fixture: &Fixture) {
         fixture.site.desk.say(incident, &rob, || input.clone()).await.expect("it is open");
     }
     println!("incident: /incidents/{incident}");
+    println!("the shop has {} pods", fixture.shop.pods.load(Ordering::SeqCst));
 }

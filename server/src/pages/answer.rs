@@ -58,7 +58,7 @@ async fn shown(
         (run::simulated(&run))
         @match &node.phase {
             Phase::Asking(asking) => {
-                h1 { (secret::mask_text(&asking.prompt)) }
+                h1 { (approvals::heading(node, &Question::Answer(asking))) }
                 @if let Some(problem) = problem { (told::notice(problem)) }
                 (about(&run, node, asking))
                 (reply(caller, &run, node, asking, sent))

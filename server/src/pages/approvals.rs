@@ -6,7 +6,7 @@ use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use runbook_core::{
     report,
-    run::{Node, Question, Run, may_answer, may_approve},
+    run::{About, Asking, Node, Question, Run, may_answer, may_approve},
     secret,
 };
 use runbook_identity::{Permission, Scope};
@@ -96,7 +96,7 @@ fn card(site: &Site, run: &Run, node: &Node, question: &Question<'_>, own: bool)
     };
     html! {
         a.card.asks[own] href=(address(run, node, question)) {
-            span.title { (secret::mask_text(report::prompt(question))) }
+            span.title { (heading(node, question)) }
             span.pills {
                 (mark(if own { Tone::Asks } else { Tone::Calm }, kind(question)))
                 @if let Some(effect) = node.effect() { (words::effect(effect)) }
@@ -111,6 +111,14 @@ fn card(site: &Site, run: &Run, node: &Node, question: &Question<'_>, own: bool)
             }
             span.go aria-hidden="true" { (verb) }
         }
+    }
+}
+
+/// The question itself. Where an option is to be picked, the options stand below, one by one.
+pub fn heading(node: &Node, question: &Question<'_>) -> String {
+    match question {
+        Question::Answer(Asking { about: About::Choice, .. }) => node.step().label().to_owned(),
+        _ => secret::mask_text(report::prompt(question)),
     }
 }
 

@@ -58,7 +58,7 @@ async fn one(
     let title = title(&run);
     let content = html! {
         (simulated(&run))
-        div id="state" data-live {
+        div id="head" data-live {
             h1 { (title) }
             (header(&run, alert.as_deref(), now))
             (asks(&site, &caller, &run))
@@ -180,6 +180,6 @@ fn told(run: &Run, log: &[Entry], all: bool, now: Timestamp) -> Markup {
 fn entry_of(entry: &Entry, now: Timestamp) -> Markup {
     match &entry.step {
         Some(step) => steps::placed(entry, Some((&format!("#step-{step}"), step)), now),
-        None => steps::line(entry, now),
+        None => steps::placed(entry, None, now),
     }
 }

@@ -164,25 +164,26 @@ fn lines(entries: &[&Entry], now: Timestamp) -> Markup {
     html! {
         ol.log {
             @if left_out > 0 { li.quiet { (left_out) " earlier lines are in the timeline" } }
-            @for entry in &entries[left_out..] { (line(entry, now)) }
+            @for entry in &entries[left_out..] { li { (told(entry, None, now)) } }
         }
     }
-}
-
-/// One entry of a timeline.
-pub fn line(entry: &Entry, now: Timestamp) -> Markup {
-    placed(entry, None, now)
 }
 
 /// One entry of a timeline, with a link to where it happened.
 pub fn placed(entry: &Entry, place: Option<(&str, &str)>, now: Timestamp) -> Markup {
     html! {
         li.note[entry.kind == "noted"] id={ "entry-" (entry.seq) "-" (entry.hash.get(..8).unwrap_or_default()) } {
-            (clock(entry.at, now)) " "
-            @if let Some((address, name)) = place { a.place href=(address) { (name) } " " }
-            span { (entry.summary) }
-            @if entry.actor.how != Channel::Engine { " " span.who { (entry.actor.name) " (" (channel(entry.actor.how)) ")" } }
+            (told(entry, place, now))
         }
+    }
+}
+
+fn told(entry: &Entry, place: Option<(&str, &str)>, now: Timestamp) -> Markup {
+    html! {
+        (clock(entry.at, now)) " "
+        @if let Some((address, name)) = place { a.place href=(address) { (name) } " " }
+        span { (entry.summary) }
+        @if entry.actor.how != Channel::Engine { " " span.who { (entry.actor.name) " (" (channel(entry.actor.how)) ")" } }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A server with a small project, in memory: for the tests of its pages, and to look at them.
 
+#![expect(clippy::expect_used, reason = "a fixture that does not stand says enough by panicking")]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -28,7 +30,7 @@ use runbook_server::{
     Counters, EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
 };
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::shop::Shop;
 
@@ -179,7 +181,7 @@ pub struct Fixture {
     pub site: Arc<Site>,
     pub engine: Engine,
     pub shop: Arc<Shop>,
-    pub counts: watch::Sender<Supervised>,
+    counts: watch::Sender<Supervised>,
     stop: watch::Sender<bool>,
 }
 
@@ -216,8 +218,10 @@ impl Fixture {
         Self { site: Arc::new(site), engine, shop, counts, stop }
     }
 
-    pub fn stopping(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+    /// Drives all runs from now on.
+    pub fn supervise(&self) -> JoinHandle<()> {
+        let (desk, stop, counts) = (self.site.desk.clone(), self.stop.subscribe(), self.counts.clone());
+        tokio::spawn(async move { desk.supervise(stop, &counts).await })
     }
 
     /// Starts a run as somebody, and drives it as far as it goes without people.

@@ -84,7 +84,7 @@ fn whole(
     let About { incident, log, asking } = about;
     let now = site.now();
     html! {
-        div id="state" data-live {
+        div id="head" data-live {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -219,7 +219,7 @@ fn line(entry: &Entry, now: Timestamp) -> Markup {
             steps::placed(entry, Some((&format!("/runs/{run}#step-{step}"), step)), now)
         }
         (Some(run), None) => steps::placed(entry, Some((&format!("/runs/{run}"), "run")), now),
-        (None, _) => steps::line(entry, now),
+        (None, _) => steps::placed(entry, None, now),
     }
 }
 
