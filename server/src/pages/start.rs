@@ -93,7 +93,7 @@ fn without_plan(site: &Site, caller: &Caller, facts: &RunbookFacts, sent: &Sent)
             details.more {
                 summary { "Run it without having seen a plan…" }
                 p { "Every change is still planned, checked and, where it is asked for, approved before it is made." }
-                (real_form(site, caller, facts, &environment, sent))
+                (real_form(site, caller, facts, &environment, sent, false))
             }
         }
     }
@@ -161,7 +161,7 @@ fn plan_page(
         h1 { "What " (run::title(run)) " would do" }
         p.pills {
             (mark(Tone::Busy, "dry-run")) " "
-            span { "in " strong { (created.environment) } ", asking for nothing, changing nothing: " (writes) " writes were sent." }
+            span { "in " strong { (created.environment) } ", changing nothing: " (writes) " writes were sent." }
         }
         @if let Some(step) = fails {
             div.notice.bad role="alert" { p { strong { "It would fail" } " at " a href={ "#step-" (step.path) } { (step.path) } "." } }
@@ -172,7 +172,7 @@ fn plan_page(
         }
         section aria-labelledby="real-title" {
             h2 id="real-title" { "Run it for real" }
-            (real_form(site, caller, facts, &created.environment, sent))
+            (real_form(site, caller, facts, &created.environment, sent, fails.is_none()))
         }
         section aria-labelledby="graph-title" { h2 id="graph-title" { "Graph" } (run::drawn(run)) }
         section aria-labelledby="plan-title" {
@@ -184,7 +184,14 @@ fn plan_page(
 }
 
 /// The same inputs once more, to be run.
-fn real_form(site: &Site, caller: &Caller, facts: &RunbookFacts, environment: &str, sent: &Sent) -> Markup {
+fn real_form(
+    site: &Site,
+    caller: &Caller,
+    facts: &RunbookFacts,
+    environment: &str,
+    sent: &Sent,
+    looks_good: bool,
+) -> Markup {
     let name = &facts.runbook.name;
     let simulated =
         site.project.environments().into_iter().any(|one| one.name == environment && one.simulated.is_some());
@@ -197,7 +204,7 @@ fn real_form(site: &Site, caller: &Caller, facts: &RunbookFacts, environment: &s
                 (forms::hidden(&facts.runbook.inputs, sent))
                 @for field in ["reason", "incident"] { input type="hidden" name=(field) value=(sent.shown(field)); }
                 p.buttons {
-                    button.good.large { "Run " (name) " in " (environment) @if simulated { " (simulated)" } }
+                    button.large.good[looks_good].danger[!looks_good] { "Run " (name) " in " (environment) @if simulated { " (simulated)" } }
                     button formaction={ "/runbooks/" (name) "/plan" } { "Look again" }
                 }
             },

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use runbook_core::{
     Timestamp, Value,
     change::{brief, gist},
-    event::Channel,
+    event::{Channel, StepStatus},
     report,
     run::{Node, Phase, Role, Run},
     secret,
@@ -45,11 +45,17 @@ impl Step<'_> {
 
     /// Where it stands, in a word; of a dry-run, what would become of it.
     pub fn word(&self) -> &str {
-        match (self.text("status"), self.node.passed) {
-            ("", _) => self.text("verdict"),
+        let word = match self.text("status") {
+            "" => self.text("verdict"),
+            word => word,
+        };
+        let node = self.node;
+        match word {
+            "would_run" if node.status() == Some(StepStatus::Failed) => "would_fail",
+            "would_run" if node.change.is_some() => "would_change",
             // It was read, and what it found is worth a look.
-            ("succeeded", Some(false)) => "not_as_expected",
-            (word, _) => word,
+            "succeeded" | "would_run" if node.passed == Some(false) => "not_as_expected",
+            word => word,
         }
     }
 
@@ -93,7 +99,7 @@ fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
     let node = step.node;
     let own: Vec<&Entry> = log.iter().filter(|entry| entry.step.as_deref() == Some(&node.path)).collect();
     html! {
-        details id={ "step-" (node.path) } open[is_worth_reading(run, step)] {
+        details id={ "step-" (node.path) } open[is_worth_reading(step)] {
             summary {
                 (pill(step.word()))
                 span.label {
@@ -101,7 +107,7 @@ fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
                     @if let Some(item) = &node.item { " · " (secret::mask_text(&brief(item))) }
                     @if node.step().title.is_some() { " " code.id { (node.path) } }
                 }
-                @if let Some(started) = node.started_at {
+                @if let Some(started) = node.started_at.filter(|_| !run.is_dry()) {
                     span.took { @if node.ended_at.is_none() { "for " } (took(started, node.ended_at.unwrap_or(now))) }
                 }
             }
@@ -119,10 +125,11 @@ fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
 }
 
 /// Open from the start: what failed, what asks, what is at work, what a dry-run would change.
-fn is_worth_reading(run: &Run, step: &Step<'_>) -> bool {
+fn is_worth_reading(step: &Step<'_>) -> bool {
     match step.word() {
         "failed" | "stuck" | "waiting" => true,
-        "would_run" | "would_wait" | "may_run" => run.is_dry() && step.node.change.is_some(),
+        "would_fail" => true,
+        "would_change" | "would_wait" | "may_run" => step.node.change.is_some(),
         _ => false,
     }
 }

@@ -31,10 +31,10 @@ impl Tone {
 /// The tone and the icon of a word that says where a run or a step stands.
 pub fn state(word: &str) -> (Tone, &'static str) {
     match word {
-        "succeeded" | "complete" | "ready" | "would_run" => (Tone::Good, "✓"),
-        "failed" | "stuck" | "blocked" => (Tone::Bad, "✕"),
+        "succeeded" | "complete" | "ready" => (Tone::Good, "✓"),
+        "failed" | "stuck" | "blocked" | "would_fail" => (Tone::Bad, "✕"),
         "firing" | "investigating" => (Tone::Bad, "!"),
-        "running" | "identified" => (Tone::Busy, "►"),
+        "running" | "identified" | "would_change" => (Tone::Busy, "►"),
         "monitoring" => (Tone::Busy, "◎"),
         "waiting" | "would_wait" => (Tone::Asks, "?"),
         "warning" | "unknown" | "may_run" | "not_as_expected" => (Tone::Asks, "~"),

@@ -246,7 +246,7 @@ async fn a_runbook_is_looked_at_before_it_is_run() {
     let wrong = rob.post("/runbooks/high-latency/plan", &fields("99")).await;
     wrong.is(422).shows("must be at most 20").shows("value=\"99\"").shows(">it is slow</textarea>");
     let plan = rob.post("/runbooks/high-latency/plan", &fields("12")).await;
-    plan.is(200).shows("0 writes were sent").shows("replicas 3 -&gt; 12").shows("would run");
+    plan.is(200).shows("0 writes were sent").shows("replicas 3 -&gt; 12").shows("would change");
     plan.shows("Run high-latency in production")
         .shows("<input type=\"hidden\" name=\"input.pods\" value=\"12\">");
     assert_eq!(html::faults(&plan.text), Vec::<String>::new());
