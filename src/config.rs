@@ -1,5 +1,6 @@
 //! `runbook.yaml`, the environment and the flags, read once into one value.
 
+mod detectors;
 mod freezes;
 mod hooks;
 mod limits;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::exit::CliError;
 
 pub use self::{
+    detectors::Detector,
     freezes::Freeze,
     hooks::Hook,
     limits::Limits,
@@ -52,7 +54,7 @@ pub struct Config {
     pub people: People,
     /// The severity matrix: the name of a preset, or one of one's own.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    #[schemars(with = "Option<SeverityMatrix>")]
+    #[schemars(with = "Option<runbook_core::severity::Setting>")]
     pub severity: Value,
     /// The doors through which alerts come, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -64,6 +66,14 @@ pub struct Config {
     /// nobody else anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// Who is told what, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub notifications: Vec<runbook_notify::Channel>,
+    /// What the embedded detector watches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub detectors: Vec<Detector>,
     /// Where it was read from.
     #[serde(skip)]
     pub file: PathBuf,
@@ -153,15 +163,6 @@ pub struct People {
     /// Groups and the names of their members: on a terminal, names of the operating system.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<String, Vec<String>>,
-}
-
-/// The name of a preset, or a matrix.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum SeverityMatrix {
-    Preset(String),
-    Matrix(IndexMap<String, Value>),
 }
 
 impl Config {

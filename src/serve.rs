@@ -1,5 +1,6 @@
 //! What the server needs of a project: its runbooks, its environments, who may do what.
 
+mod detectors;
 mod project;
 mod run;
 

@@ -1,6 +1,7 @@
 //! The composition root: the only place that names stores and providers.
 
 pub mod doors;
+pub mod gauge;
 mod secrets;
 mod simulated;
 
@@ -26,6 +27,8 @@ use crate::{
     exit::CliError,
     person,
 };
+
+pub use self::gauge::Instruments;
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {

@@ -41,9 +41,15 @@ fn the_reference_of_the_command_line_is_current() {
 }
 
 #[test]
+fn the_rules_for_prometheus_are_current() {
+    is_current("detection/rules.yaml", &printed(["detect", "golden-signals", "--rules"]));
+}
+
+#[test]
 fn the_schemas_are_current() {
     is_current("schema/runbook.json", &printed(["schema", "runbook"]));
     is_current("schema/config.json", &printed(["schema", "config"]));
+    is_current("schema/api.json", &printed(["schema", "api"]));
 }
 
 #[test]

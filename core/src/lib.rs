@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod change;
 pub mod check;
+pub mod detection;
 pub mod duration;
 pub mod event;
 pub mod expression;

@@ -350,6 +350,12 @@ impl Desk {
         Ok(incident::timeline::entries(&history, id))
     }
 
+    /// What happened in an incident itself after an entry.
+    pub async fn entries(&self, id: IncidentId, after: u64) -> Result<Vec<Event>, DeskError> {
+        let records = records(&self.shelf, id, after).await?;
+        records.iter().map(|record| record.open_as().map_err(|error| unreadable(id, &error))).collect()
+    }
+
     /// Proves that nothing of an incident was changed or dropped; the number of entries.
     pub async fn verify_incident(&self, id: IncidentId) -> Result<Result<u64, Broken>, DeskError> {
         let head = kept::find::<Head>(&self.shelf, &id.to_string()).await?;

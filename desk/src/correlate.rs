@@ -12,9 +12,14 @@ use crate::{DeskError, detector, kept::KeptAlert, start::Desktop};
 /// Alerts of one service in one environment belong together; those of no service, by their name.
 fn correlation(environment: &str, alert: &Alert) -> String {
     match &alert.service {
-        Some(service) => format!("{environment}/service={service}"),
+        Some(service) => key_of_service(environment, service),
         None => format!("{environment}/alert={}", alert.name),
     }
+}
+
+/// What the alerts of a service are correlated by.
+pub fn key_of_service(environment: &str, service: &str) -> String {
+    format!("{environment}/service={service}")
 }
 
 impl Desktop {

@@ -7,6 +7,7 @@
 pub mod cases;
 mod correlate;
 mod deliver;
+pub mod detect;
 pub mod kept;
 mod sheet;
 mod start;
@@ -30,7 +31,7 @@ use runbook_journal::{JournalError, Shelf};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use crate::{supervise::Supervised, work::Worked};
+pub use crate::{correlate::key_of_service, supervise::Supervised, work::Worked};
 
 /// What the desk needs to know of the project it serves.
 #[async_trait]

@@ -4,6 +4,7 @@ pub mod access;
 pub mod alerts;
 pub mod approvals;
 mod events;
+pub mod incidents;
 pub mod page;
 pub mod runbooks;
 pub mod runs;
@@ -65,6 +66,9 @@ pub fn routes() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(approvals::reject))
         .routes(routes!(approvals::delegate))
         .routes(routes!(approvals::answer))
+        .routes(routes!(incidents::list, incidents::declare))
+        .routes(routes!(incidents::one, incidents::say))
+        .routes(routes!(incidents::timeline))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::one))
 }

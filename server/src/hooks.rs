@@ -86,15 +86,30 @@ async fn receive(
     let body = to_bytes(body, limit)
         .await
         .map_err(|_| Problem::too_large(format!("a delivery has at most {limit} bytes")))?;
-    let headers: Vec<(String, String)> = parts
-        .headers
+    let headers = plain(&parts.headers);
+    deliver(&site, &name, &headers, body).await
+}
+
+/// Headers as texts; what is none proves nothing.
+pub fn plain(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let texts = headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let received = proven(&site, hook, &headers, &body).await.inspect_err(|_| {
-        site.counters.delivery(&name, "refused");
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    texts.collect()
+}
+
+/// Takes a delivery in through the door of this name, whichever way it came.
+pub async fn deliver(
+    site: &Site,
+    name: &str,
+    headers: &[(String, String)],
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let hook = site.hooks.get(name).ok_or_else(|| Problem::missing("hook", name))?;
+    let received = proven(site, hook, headers, &body).await.inspect_err(|_| {
+        site.counters.delivery(name, "refused");
     })?;
-    answer(&site, &name, hook, received, body).await
+    answer(site, name, hook, received, body).await
 }
 
 async fn proven(

@@ -7,6 +7,7 @@
 mod api;
 mod audit;
 mod gate;
+mod herald;
 mod hooks;
 mod once;
 mod ops;
@@ -16,6 +17,7 @@ mod project;
 mod rules;
 mod shelf;
 mod site;
+mod slack;
 
 use std::sync::Arc;
 
@@ -24,9 +26,11 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
-    hooks::Hook,
+    herald::Herald,
+    hooks::{Hook, deliver},
     ops::Counters,
     pages::login::ticket_id,
+    problem::Problem,
     project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
@@ -45,6 +49,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(pages::routes())
         .merge(ops::routes())
         .merge(hooks::routes())
+        .merge(slack::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::wrong_method);
     inside

@@ -7,6 +7,7 @@ use runbook_desk::{Desk, Supervised};
 use runbook_engine::{Clock, Engine};
 use runbook_identity::{cookies::Transport, oidc::Oidc};
 use runbook_journal::Shelf;
+use runbook_notify::Outbox;
 use tokio::sync::watch;
 
 use crate::{Project, hooks::Hook, ops::Counters, problem::Problem};
@@ -34,6 +35,7 @@ pub struct Site {
     pub hooks: BTreeMap<String, Hook>,
     pub oidc: Option<Oidc>,
     pub clock: Arc<dyn Clock>,
+    pub outbox: Outbox,
     pub counters: Counters,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.

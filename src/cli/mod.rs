@@ -12,6 +12,7 @@ mod cancel;
 mod check;
 mod completions;
 mod describe;
+mod detect;
 mod ending;
 mod fields;
 mod init;
@@ -113,6 +114,7 @@ enum Command {
     Token(token::Args),
     World(world::Args),
     Preflight(preflight::Args),
+    Detect(detect::Args),
     Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -228,6 +230,7 @@ async fn dispatch(command: Command, app: App) -> Result<Exit, CliError> {
         Command::Token(args) => token::run(args, &app).await,
         Command::World(args) => world::run(args, &app).await,
         Command::Preflight(args) => preflight::run(args, &app).await,
+        Command::Detect(args) => detect::run(args, &app).await,
         Command::Bench(args) => bench::run(args, &app).await,
         Command::Completions(args) => completions::run(args, &app).await,
         Command::Man(args) => man::run(args, &app).await,

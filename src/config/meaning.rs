@@ -4,15 +4,17 @@ use runbook_core::{
     Timestamp,
     finding::{Code, Document, Finding},
     parse::tree::Node,
+    severity::Matrix,
     suggest,
 };
 
-use super::{Config, Environment};
+use super::{Config, Environment, detectors};
 
 /// Everything that is wrong with the meaning of a file whose shape is sound.
 pub(super) fn check(config: &Config, tree: &Node, document: &Document) -> Vec<Finding> {
     let mut checker = Checker { config, document, findings: Vec::new() };
     checker.file(tree);
+    checker.findings.extend(detectors::check(config, tree, document));
     checker.findings
 }
 
@@ -37,6 +39,7 @@ impl Checker<'_> {
             self.findings.push(finding.hint(hint));
         }
         self.store(tree);
+        self.severity(tree);
         self.hooks(tree);
         self.auth(tree);
         let environments = tree.get("environments");
@@ -62,6 +65,17 @@ impl Checker<'_> {
         let message = format!("`{kind}` is no store that this build can use");
         let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), message);
         self.findings.push(finding.hint(hint));
+    }
+
+    fn severity(&mut self, tree: &Node) {
+        if let Err(bad) = Matrix::from_config(&self.config.severity) {
+            let span = tree.value_span("severity");
+            let finding = self.document.finding(Code::OutOfRange, span, bad.to_string());
+            self.findings.push(match bad.hint {
+                Some(hint) => finding.hint(hint),
+                None => finding,
+            });
+        }
     }
 
     /// A door without a proof would let anybody start runs.

@@ -19,6 +19,9 @@ impl Config {
         hooks.chain(oidc.and_then(|oidc| oidc.client_secret.as_mut())).for_each(|source| {
             settle_source(&root, source);
         });
+        for path in self.notifications.iter_mut().flat_map(|channel| channel.secret_files()) {
+            *path = settled(&root, path);
+        }
         if let Some(tls) = &mut self.server.tls {
             tls.certificate = settled(&root, &tls.certificate);
             tls.key = settled(&root, &tls.key);

@@ -72,7 +72,7 @@ impl Served {
         self.library.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn wired(&self, name: &str, mode: Mode) -> Result<Arc<Wired>, String> {
+    pub async fn wired(&self, name: &str, mode: Mode) -> Result<Arc<Wired>, String> {
         let hands = self.environments.get(name).ok_or_else(|| format!("there is no environment `{name}`"))?;
         let cell = if mode == Mode::ReadOnly { &hands.dry } else { &hands.live };
         let wired = cell.get_or_try_init(|| async {

@@ -8,17 +8,20 @@ use std::{
 };
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
+use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
 use runbook_identity::{cookies::Transport, oidc::Oidc};
-use runbook_server::{Counters, Project as _, Settings, Site};
+use runbook_journal::Shelf;
+use runbook_notify::Outbox;
+use runbook_server::{Counters, Herald, Project as _, Settings, Site};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 use url::Url;
 
-use super::Served;
+use super::{Served, detectors::Detectors};
 use crate::{
     cli::{App, sign_in},
     config::Config,
@@ -49,6 +52,9 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let desk = Desk::new(shelf.clone(), served.clone(), Arc::new(System));
     let (stop, stopping) = watch::channel(false);
     let supervised = watch::Sender::new(Supervised::default());
+    let mut hooks = doors::open(&config)?;
+    let detectors = Detectors::open(&config, &served, &mut hooks).await?;
+    let outbox = outbox(&config, &shelf, &public_url)?;
     let site = Arc::new(Site {
         settings: Settings {
             transport,
@@ -59,14 +65,17 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         project: served.clone(),
         desk: desk.clone(),
         records: wire::records(&config, false).await?,
-        hooks: doors::open(&config)?,
+        hooks,
         oidc: oidc(&config)?,
         clock: Arc::new(System),
+        outbox: outbox.clone(),
         counters: Counters::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
+    let watches = detectors.watches(&site);
     greet(&site, &config, app).await?;
+    let herald = Herald::new(site.clone(), outbox.clone());
     let handle = Handle::new();
     let router = runbook_server::router(site);
     let http = async {
@@ -83,8 +92,16 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         stop.send_replace(true);
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
-    let (done, (), (), ()) =
-        tokio::join!(http, desk.work(stopping.clone()), desk.supervise(stopping, &supervised), end);
+    let watching = join_all(watches.iter().map(|watch| watch.watch(stopping.clone())));
+    let (done, (), (), (), (), (), _) = tokio::join!(
+        http,
+        herald.follow(stopping.clone()),
+        outbox.deliver(stopping.clone()),
+        desk.work(stopping.clone()),
+        desk.supervise(stopping.clone(), &supervised),
+        end,
+        watching,
+    );
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
 }
@@ -140,6 +157,13 @@ fn oidc(config: &Config) -> Result<Option<Oidc>, CliError> {
         CliError::invalid(format!("auth.oidc: {error}")).hint(error.hint())
     };
     asked.map(Oidc::new).transpose().map_err(told)
+}
+
+fn outbox(config: &Config, shelf: &Arc<dyn Shelf>, public_url: &Url) -> Result<Outbox, CliError> {
+    let told = |why: &dyn std::fmt::Display| CliError::invalid(format!("notifications: {why}"));
+    let links = runbook_notify::Site::new(public_url.as_str()).map_err(|error| told(&error))?;
+    let clock = Arc::new(runbook_notify::System);
+    Outbox::new(shelf.clone(), clock, config.notifications.clone(), Some(links)).map_err(|error| told(&error))
 }
 
 /// Says where the server is, and how to come in.

@@ -52,6 +52,55 @@ fn an_incident_is_mitigated_verified_and_can_be_taken_back() {
     assert_eq!(site.image(), "registry.test/api:2", "the revision is back");
 }
 
+/// Prometheus finds it, Alertmanager delivers it, an incident opens, the runbook starts, a person
+/// approves, the deployment is rolled back, recovery is verified, and the resolved alert closes the loop.
+#[test]
+fn an_alert_of_the_real_alertmanager_is_brought_to_its_end() {
+    let Some(site) = Site::new() else { return };
+    let server = site.serve();
+    let mine = |incident: &Value| incident["service"] == site.service();
+    let incident = site.until("an incident to open", || {
+        let open = server.get("incidents?state=open")?;
+        open["items"].as_array()?.iter().find(|incident| mine(incident)).cloned()
+    });
+    let id = incident["id"].as_str().unwrap().to_owned();
+    let asked = site.until("the rollback to ask", || {
+        let open = server.get("approvals")?;
+        open.as_array()?
+            .iter()
+            .find(|one| one["incident"] == id && one["step"] == "mitigate.rollback")
+            .cloned()
+    });
+    assert_eq!(site.image(), "registry.test/api:2", "nothing is changed before somebody approves");
+    let approve = serde_json::json!({ "step": asked["step"], "digest": asked["approval"]["digest"] });
+    server.post(&format!("runs/{}/approve", asked["run"].as_str().unwrap()), &approve).unwrap();
+    site.await_image("registry.test/api:1");
+    site.latency(0.2);
+    let resolved = site.until("the incident to be resolved", || {
+        server.get(&format!("incidents/{id}")).filter(|incident| incident["state"] == "resolved")
+    });
+    assert_eq!(resolved["resolution"]["verified"], true, "{resolved:#}");
+    let timeline = server.get(&format!("incidents/{id}/timeline")).unwrap();
+    let kinds: Vec<&str> =
+        timeline.as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect();
+    let in_order = [
+        "opened",
+        "alert_joined",
+        "run_started",
+        "run_created",
+        "approval_requested",
+        "approval_granted",
+        "apply_started",
+        "apply_returned",
+        "alert_resolved",
+        "resolved",
+    ];
+    let mut rest = kinds.iter();
+    for kind in in_order {
+        assert!(rest.any(|one| *one == kind), "{kind} in its place in {kinds:?}");
+    }
+}
+
 #[test]
 fn a_concurrent_edit_voids_the_approval_and_is_shown() {
     let Some(site) = Site::new() else { return };

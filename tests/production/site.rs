@@ -81,6 +81,8 @@ environments:
   lost: {{ kubernetes: {{ kubeconfig: no-such-kubeconfig }}, {prometheus} }}
 people:
   groups: {{ sre-oncall: [{who}] }}
+hooks:
+  alertmanager: {{ source: alertmanager, bearer: {{ env: RUNBOOK_TEST_SECRET }} }}
 ",
             away = self.away(),
         )
@@ -186,6 +188,20 @@ people:
         }
     }
 
+    /// A server at the address to which the real Alertmanager delivers, until it is dropped.
+    pub fn serve(&self) -> Server {
+        let mut command = self.runbook(&["serve", "--listen", "127.0.0.1:18080"]);
+        // What the Alertmanager sends for its secret.
+        let child = command.env("RUNBOOK_TEST_SECRET", "sekret").stderr(Stdio::null()).spawn().unwrap();
+        let token = self.text(&["token", "create", "test", "--role", "approver", "-q"], 0);
+        Server { child, token: token.trim().to_owned() }
+    }
+
+    /// The service that its alerts name.
+    pub fn service(&self) -> &str {
+        &self.name
+    }
+
     fn latest(&self) -> Option<Value> {
         let output = self.runbook(&["show", "latest", "--output", "json"]).output().unwrap();
         serde_json::from_slice(&output.stdout).ok()
@@ -276,6 +292,37 @@ people:
     }
 }
 
+pub struct Server {
+    child: Child,
+    token: String,
+}
+
+impl Server {
+    pub fn get(&self, path: &str) -> Option<Value> {
+        self.ask(&["-X", "GET"], path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Option<Value> {
+        self.ask(&["-H", "content-type: application/json", "-d", &body.to_string()], path)
+    }
+
+    fn ask(&self, how: &[&str], path: &str) -> Option<Value> {
+        let authorization = format!("authorization: Bearer {}", self.token);
+        let mut command = Command::new("curl");
+        command.args(["-sf", "-H", &authorization]).args(how);
+        let answer = command.arg(format!("http://127.0.0.1:18080/api/v1/{path}")).output().unwrap();
+        serde_json::from_slice(&answer.stdout).ok()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
         let _page = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,6 +344,9 @@ const PLAYBOOKS: &[(&str, &str)] = &[
         "mitigate-latency",
         "apiVersion: runbook/v1
 name: mitigate-latency
+triggers:
+  - source: alertmanager
+    when: alert.labels.alertname == \"HighLatency\" and alert.labels.service == \"NAMESPACE\"
 steady_state:
   - id: p95
     check: prometheus.query

@@ -14,7 +14,8 @@
 //! Needed are `id` and `title`. `id` is this firing: the message that it is resolved has the same, and
 //! `"status": "resolved"`; without `status` it fires. `timestamp` is when it began, or when it was
 //! resolved (RFC 3339, or a number of seconds or milliseconds since 1970); without it, it is now.
-//! `name` is what fires, where the title changes from time to time. Further: `description`, `url`,
+//! `name` is what fires, where the title changes from time to time. `fingerprint` is what is alerting,
+//! where service and name do not tell it apart from others. Further: `description`, `url`,
 //! `labels` and `annotations` (texts by name), `startsAt` (of a resolved one, when it had begun). The
 //! header `webhook-id` names the delivery, so that a repeat is known.
 
@@ -46,9 +47,10 @@ fn alert(root: &Node<'_>, now: Timestamp) -> Result<Alert, Refusal> {
     Ok(Alert {
         source: Source::Generic,
         status,
-        fingerprint: match &service {
-            Some(service) => format!("{service}/{name}"),
-            None => name.clone(),
+        fingerprint: match (root.identity("fingerprint")?, &service) {
+            (Some(fingerprint), _) => fingerprint,
+            (None, Some(service)) => format!("{service}/{name}"),
+            (None, None) => name.clone(),
         },
         key: root.required_identity("id")?,
         name,

@@ -31,7 +31,7 @@ use crate::{
 
 /// Who the caller is, and what they may do.
 #[utoipa::path(get, path = "/api/v1/me", tag = "access",
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn me(caller: Caller) -> Json<Value> {
     let identity = &caller.identity;
     Json(json!({
@@ -44,7 +44,7 @@ pub async fn me(caller: Caller) -> Json<Value> {
 
 /// List the caller's tokens; for those who manage tokens, everybody's.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", params(Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn tokens(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -80,7 +80,7 @@ pub struct NewToken {
 
 /// Make a token. It is shown in this answer only.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = NewToken,
-    responses((status = 201, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 201, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn mint(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -119,7 +119,7 @@ fn refused(error: MintError) -> Problem {
 
 /// Revoke a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn revoke(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -153,7 +153,7 @@ async fn told(site: &Site, caller: &Caller, code: &str, found: &Found<Token>) {
 
 /// What was refused to whom, and what was done to the server; newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "access", params(Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn audit(
     State(site): State<Arc<Site>>,
     caller: Caller,

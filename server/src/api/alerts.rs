@@ -34,7 +34,7 @@ pub struct Filter {
 
 /// List alerts, newest first, each with what it started and why it did not.
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -58,7 +58,7 @@ pub async fn list(
 
 /// One alert.
 #[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,

@@ -27,7 +27,7 @@ const MOST: usize = 1_000;
 
 /// List what is open: gates, choices, manual steps, questions in doubt; the oldest first.
 #[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals",
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let runs = open(&site, &caller).await?;
     let documents = runs
@@ -69,7 +69,7 @@ pub struct Approve {
 /// Approve exactly the change that was looked at.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", params(("run" = String, Path)),
     request_body = Approve,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn approve(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -91,7 +91,7 @@ pub struct Reject {
 /// Reject what a run asks.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", params(("run" = String, Path)),
     request_body = Reject,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn reject(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -114,7 +114,7 @@ pub struct Delegate {
 /// Let somebody else decide in one's place.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", params(("run" = String, Path)),
     request_body = Delegate,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn delegate(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -142,7 +142,7 @@ pub struct Say {
 /// Answer what a run asks: pick an option, report a manual step, settle a doubt.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", params(("run" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn answer(
     State(site): State<Arc<Site>>,
     caller: Caller,

@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_millis(50);
 
 /// The entries of a run as they come, until it has ended. `Last-Event-ID` goes on after an entry.
 #[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn of_run(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -49,7 +49,7 @@ pub async fn of_run(
 
 /// A sign whenever anything was written: whoever shows something looks again.
 #[utoipa::path(get, path = "/api/v1/events", tag = "runs",
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn of_all(
     State(site): State<Arc<Site>>,
     _caller: Caller,

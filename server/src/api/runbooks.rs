@@ -20,7 +20,7 @@ use crate::{
 
 /// List the environments that the caller sees.
 #[utoipa::path(get, path = "/api/v1/environments", tag = "runbooks",
-    responses((status = 200, body = [EnvironmentFacts]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [EnvironmentFacts]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn environments(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -32,7 +32,7 @@ pub async fn environments(
 
 /// List the runbooks that the caller sees.
 #[utoipa::path(get, path = "/api/v1/runbooks", tag = "runbooks",
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let seen = |name: &str| caller.may(Permission::Read, Scope::runbook(name)).is_ok();
     let catalog = site.project.catalog();
@@ -55,7 +55,7 @@ fn brief(facts: &RunbookFacts) -> Value {
 
 /// One runbook, as its file has it.
 #[utoipa::path(get, path = "/api/v1/runbooks/{name}", tag = "runbooks", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -86,7 +86,7 @@ pub struct Which {
 
 /// Whether runbooks would work now. Reads the environment, and changes nothing.
 #[utoipa::path(get, path = "/api/v1/readiness", tag = "runbooks", params(Which),
-    responses((status = 200, body = [Readiness]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [Readiness]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn readiness(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -107,7 +107,7 @@ pub async fn readiness(
 
 /// Read the runbooks anew. Where one has errors, all stay as they were.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks",
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn reload(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.may(Permission::Reload, Scope::NOTHING)?;
     let findings = site.project.reload().map_err(Problem::invalid)?;

@@ -51,7 +51,7 @@ pub struct Filter {
 
 /// List runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -105,7 +105,7 @@ const LONGEST: usize = 2_000;
 /// Start a run, or foresee one.
 #[utoipa::path(post, path = "/api/v1/runs", tag = "runs", request_body = NewRun,
     responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = Object),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+        (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn start(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -156,7 +156,7 @@ pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId,
 
 /// A run, step by step.
 #[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -168,7 +168,7 @@ pub async fn one(
 
 /// What happened in a run, entry by entry.
 #[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -191,7 +191,7 @@ pub struct CancelRun {
 /// Cancel a run; what is under way is brought to its end.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)),
     request_body = CancelRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn cancel(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -211,7 +211,7 @@ pub struct UndoRun {
 /// Take the changes of an ended run back, the last one first.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", params(("run" = String, Path)),
     request_body = UndoRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn undo(
     State(site): State<Arc<Site>>,
     caller: Caller,

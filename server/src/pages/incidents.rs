@@ -1,6 +1,6 @@
 //! Incidents: the list, one with its timeline, and what people say to it.
 
-pub mod feed;
+mod feed;
 mod forms;
 mod one;
 
@@ -24,7 +24,12 @@ use super::{
     runs::choice,
     words::{self, Tone, mark, moment, pill, took},
 };
-use crate::{api::page::Asked, gate::Caller, problem::Problem, site::Site};
+use crate::{
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    site::Site,
+};
 
 /// How many are on one page.
 const EACH: usize = 30;
@@ -46,16 +51,7 @@ pub fn routes() -> Router<Arc<Site>> {
 /// Those that are open and that the caller sees, the newest first.
 pub async fn open(site: &Site, caller: &Caller) -> Result<Vec<Summary>, Problem> {
     let (found, _) = feed::list(site, Some("open"), None, EACH).await?;
-    Ok(found.into_iter().filter(|one| sees(caller, one.environment.as_deref())).collect())
-}
-
-/// Whether somebody sees an incident of this environment.
-fn sees(caller: &Caller, environment: Option<&str>) -> bool {
-    caller.may(Permission::Read, scope(environment)).is_ok()
-}
-
-fn scope(environment: Option<&str>) -> Scope<'_> {
-    environment.map_or(Scope::NOTHING, Scope::environment)
+    Ok(found.into_iter().filter(|one| api::incidents::sees(caller, one.environment.as_deref())).collect())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,7 +69,7 @@ async fn list(
     let state = (!filter.state.is_empty()).then_some(filter.state.as_str());
     let (found, next) = feed::list(&site, state, filter.after.as_deref(), EACH).await?;
     let seen: Vec<Summary> =
-        found.into_iter().filter(|one| sees(&caller, one.environment.as_deref())).collect();
+        found.into_iter().filter(|one| api::incidents::sees(&caller, one.environment.as_deref())).collect();
     let states = ["open", "resolved", "merged"].map(str::to_owned);
     let nothing = html! {
         @if state.is_none() { "There was no incident so far. Alerts open them; so does anybody who declares one." }

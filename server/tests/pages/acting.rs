@@ -311,7 +311,7 @@ async fn an_incident_is_worked_on_to_its_end() {
     say("note", &[("note", "It is the provider.")]).await.is(303);
     say("note", &[("note", " ")]).await.is(422).shows("`note` is missing");
     say("severity", &[("severity", "SEV1"), ("reason", "all regions")]).await.is(303);
-    say("severity", &[("severity", "SEV9")]).await.is(422).shows("There is no such severity");
+    say("severity", &[("severity", "SEV9")]).await.is(422).shows("There is no severity `SEV9`");
     say("state", &[("state", "identified")]).await.is(303);
     say("role", &[("role", "incident_commander"), ("person", "ada"), ("what", "assign")]).await.is(303);
     let page = rob.get(&path).await;
@@ -326,9 +326,8 @@ async fn an_incident_is_worked_on_to_its_end() {
     }
     assert_eq!(html::faults(&page.text), Vec::<String>::new());
     rob.get("/").await.shows("INC-1 Nobody can pay");
-    say("resolve", &[]).await.is(422).shows("Say whether it has recovered");
-    say("resolve", &[("steady", "yes"), ("reason", "they fixed it")]).await.is(303);
-    rob.get(&path).await.shows("✓ recovery verified").shows("they fixed it").shows("Open it again…");
+    say("resolve", &[("reason", "they fixed it")]).await.is(303);
+    rob.get(&path).await.shows("~ not verified").shows("they fixed it").shows("Open it again…");
     say("reopen", &[("reason", "it is back")]).await.is(303);
     rob.get(&path).await.hides("Open it again…");
     rob.get("/incidents/INC-7").await.is(404);
@@ -340,10 +339,10 @@ async fn an_incident_that_still_burns_is_not_resolved_by_mistake() {
     room.fixture.alert("HighLatency", "api", AlertStatus::Firing).await;
     let rob = room.sign_in("rob").await;
     rob.get("/incidents/INC-1").await.shows("Against it speaks that alert HighLatency still fires");
-    let refused = rob.post("/incidents/INC-1/resolve", &[("steady", "unknown"), ("reason", "asleep")]).await;
+    let refused = rob.post("/incidents/INC-1/resolve", &[("reason", "asleep"), ("force", "")]).await;
     refused.shows("value=\"asleep\"");
     assert!(refused.status.is_client_error(), "{}", refused.status);
-    let forced = [("steady", "unknown"), ("force", "the alert is wrong")];
+    let forced = [("force", "the alert is wrong")];
     rob.post("/incidents/INC-1/resolve", &forced).await.is(303);
     rob.get("/incidents/INC-1").await.shows("~ not verified").shows("! forced");
 }

@@ -26,6 +26,7 @@ use runbook_desk::{Desk, House, Parcel, Start, Supervised, kept};
 use runbook_engine::{Clock, Engine, NoSecrets, Setup, Until};
 use runbook_identity::{Auth, Directory, config::RoleGrant, cookies::Transport};
 use runbook_journal::{Expect, Memory, Shelf};
+use runbook_notify::Outbox;
 use runbook_server::{
     Counters, EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
 };
@@ -206,11 +207,13 @@ impl Fixture {
                 version: "0.1.0",
             },
             project: project.clone(),
-            desk: Desk::new(shelf, project, clock.clone()),
+            desk: Desk::new(shelf.clone(), project, clock.clone()),
             records: engine.clone(),
             hooks: BTreeMap::new(),
             oidc: None,
             clock,
+            outbox: Outbox::new(shelf, Arc::new(runbook_notify::System), Vec::new(), None)
+                .expect("no channel is misconfigured"),
             counters: Counters::default(),
             supervised: counts.subscribe(),
             stopping: stop.subscribe(),

@@ -1,17 +1,13 @@
-//! Where incidents come from: the only part of these pages that asks the desk.
-
-use std::sync::Arc;
+//! What the pages show of incidents: lists, timelines, what their runs ask.
 
 use runbook_core::{
-    incident::{Incident, IncidentId, Input, Opening, Summary},
+    incident::{Incident, Summary},
     run::Run,
     timeline::{self, Entry},
 };
 use runbook_desk::{cases::Head, kept};
-use runbook_identity::{Permission, Scope};
 use runbook_journal::DocumentQuery;
 
-use super::{scope, sees};
 use crate::{
     api::page::{Paging, cursor},
     gate::Caller,
@@ -41,13 +37,6 @@ pub async fn list(
     Ok((found.into_iter().map(|found| found.value.summary).collect(), next))
 }
 
-/// An incident that the caller may see; to others it is not there.
-pub async fn load(site: &Site, caller: &Caller, id: &str) -> Result<Arc<Incident>, Problem> {
-    let missing = || Problem::missing("incident", id);
-    let incident = site.desk.incident(id.parse().map_err(|_| missing())?).await?;
-    if sees(caller, incident.environment.as_deref()) { Ok(incident) } else { Err(missing()) }
-}
-
 /// What happened in it and in its runs, in one order.
 pub async fn timeline(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Entry>, Problem> {
     let mut entries = site.desk.timeline(incident.id).await?;
@@ -70,28 +59,6 @@ pub async fn asking(site: &Site, caller: &Caller, incident: &Incident) -> Result
         }
     }
     Ok(asking)
-}
-
-/// Says something to an incident on behalf of somebody who may.
-pub async fn say(
-    site: &Site,
-    caller: &Caller,
-    id: &str,
-    permission: Permission,
-    input: Input<'static>,
-) -> Result<(), Problem> {
-    let incident = load(site, caller, id).await?;
-    caller.may(permission, scope(incident.environment.as_deref()))?;
-    site.desk.say(incident.id, &caller.identity.actor(), || input.clone()).await?;
-    Ok(())
-}
-
-pub async fn declare(site: &Site, caller: &Caller, opening: Opening) -> Result<IncidentId, Problem> {
-    caller.may(
-        Permission::Declare,
-        opening.environment.as_deref().map_or(Scope::NOTHING, Scope::environment),
-    )?;
-    Ok(site.desk.declare(opening, &caller.identity.actor()).await?.id)
 }
 
 /// The levels of severity, the gravest first.

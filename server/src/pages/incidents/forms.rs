@@ -7,25 +7,28 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
-use runbook_core::incident::{
-    Incident, Input, LONGEST_NOTE, LONGEST_TITLE, Opening, Origin, Role, State as Phase,
-};
+use runbook_core::incident::{Incident, LONGEST_NOTE, LONGEST_TITLE, Role, State as Phase};
 use runbook_identity::{Permission, Scope};
 
-use super::{feed, one, scope};
+use super::{feed, one};
 use crate::{
+    api::{
+        self,
+        incidents::{Declare, Say, steady},
+    },
     gate::Caller,
     pages::{
         forms::{Sent, csrf},
         layout::{Here, page},
         runbooks, told,
+        words::{Tone, mark},
     },
     problem::Problem,
     site::Site,
 };
 
 fn may(caller: &Caller, incident: &Incident, permission: Permission) -> bool {
-    caller.may(permission, scope(incident.environment.as_deref())).is_ok()
+    caller.may(permission, api::incidents::scope(incident.environment.as_deref())).is_ok()
 }
 
 /// A form of an incident.
@@ -58,7 +61,7 @@ pub fn note_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
 
 /// All other forms.
 pub fn all(site: &Site, caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
-    let works = may(caller, incident, Permission::Acknowledge);
+    let works = may(caller, incident, Permission::Note);
     let resolves = may(caller, incident, Permission::Resolve);
     html! {
         section aria-labelledby="do-title" {
@@ -140,18 +143,20 @@ fn role_form(caller: &Caller, incident: &Incident) -> Markup {
 }
 
 fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
-    let obstacles = incident.obstacles(None);
+    let steady = steady(incident);
+    let obstacles = incident.obstacles(steady);
     let fields = html! {
-        details.more open[sent.has("steady")] {
+        details.more open[sent.has("force")] {
             summary { "Resolve " (one::name(incident)) "…" }
+            p {
+                @match steady {
+                    Some(true) => (mark(Tone::Good, "✓ the last run has verified that it is recovered")),
+                    Some(false) => (mark(Tone::Bad, "✕ the last run has seen that it is not recovered")),
+                    None => (mark(Tone::Asks, "~ no run has verified that it is recovered")),
+                }
+            }
             @if !obstacles.is_empty() {
                 div.notice.asks { p { "Against it speaks that " (obstacles.join("; ")) "." } }
-            }
-            fieldset {
-                legend { "Has it recovered?" }
-                label.pick { input type="radio" name="steady" value="yes" required; " Yes: the steady state was looked at, and holds" }
-                label.pick { input type="radio" name="steady" value="unknown"; " Nobody can tell" }
-                label.pick { input type="radio" name="steady" value="no"; " No" }
             }
             (reason("resolve-reason", "What was it?", sent.shown("reason")))
             @if !obstacles.is_empty() {
@@ -183,15 +188,14 @@ type At = (State<Arc<Site>>, Caller, Path<String>);
 async fn say(
     (State(site), caller, Path(id)): At,
     sent: Sent,
-    permission: Permission,
-    input: Result<Input<'static>, Problem>,
+    said: Result<Say, Problem>,
 ) -> Result<Response, Problem> {
-    let said = match input {
-        Ok(input) => feed::say(&site, &caller, &id, permission, input).await,
+    let said = match said {
+        Ok(said) => api::incidents::said_to(&site, &caller, &id, said).await,
         Err(problem) => Err(problem),
     };
     Ok(match said {
-        Ok(()) => Redirect::to(&format!("/incidents/{id}")).into_response(),
+        Ok(_) => Redirect::to(&format!("/incidents/{id}")).into_response(),
         Err(problem) => {
             let page = one::shown(&site, &caller, &id, false, &sent, Some(&problem)).await?;
             told::with_problem(page, &problem)
@@ -199,99 +203,49 @@ async fn say(
     })
 }
 
-pub async fn acknowledge(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    say((site, caller, id), sent, Permission::Acknowledge, Ok(Input::Acknowledge)).await
+type Told = Result<Response, Problem>;
+
+pub async fn acknowledge(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    say((site, caller, id), sent, Ok(Say::Acknowledge {})).await
 }
 
-pub async fn note(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let input = sent.needed("note").map(|text| Input::Note { text });
-    say((site, caller, id), sent, Permission::Note, input).await
+pub async fn note(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = sent.needed("note").map(|text| Say::Note { text });
+    say((site, caller, id), sent, said).await
 }
 
-pub async fn severity(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let known = feed::levels(&site);
-    let input = sent.needed("severity").and_then(|to| match known.contains(&to) {
-        true => Ok(Input::SetSeverity { to, reason: sent.text("reason") }),
-        false => Err(Problem::invalid("there is no such severity")),
-    });
-    say((site, caller, id), sent, Permission::Acknowledge, input).await
+pub async fn severity(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = sent.needed("severity").map(|to| Say::Severity { to, reason: sent.text("reason") });
+    say((site, caller, id), sent, said).await
 }
 
-pub async fn state(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let input = sent.needed("state").and_then(|word| {
+pub async fn state(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = sent.needed("state").and_then(|word| {
         let to = one::OPEN.into_iter().find(|state| state.word() == word);
-        to.map(|to| Input::SetState { to }).ok_or_else(|| Problem::invalid("there is no such state"))
+        to.map(|to| Say::State { to }).ok_or_else(|| Problem::invalid("there is no such state"))
     });
-    say((site, caller, id), sent, Permission::Acknowledge, input).await
+    say((site, caller, id), sent, said).await
 }
 
-pub async fn role(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let input = (|| -> Result<_, Problem> {
-        let word = sent.needed("role")?;
-        let role = Role::ALL.into_iter().find(|role| role.word() == word);
-        let role = role.ok_or_else(|| Problem::invalid("there is no such role"))?;
+pub async fn role(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = sent.needed("role").and_then(|role| {
         let person = sent.needed("person")?;
         Ok(match sent.shown("what") {
-            "leave" => Input::Leave { role, person },
-            _ => Input::Assign { role, person },
+            "leave" => Say::Leave { role, person },
+            _ => Say::Assign { role, person },
         })
-    })();
-    say((site, caller, id), sent, Permission::Acknowledge, input).await
-}
-
-pub async fn resolve(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let steady = match sent.shown("steady") {
-        "yes" => Ok(Some(true)),
-        "no" => Ok(Some(false)),
-        "unknown" => Ok(None),
-        _ => Err(Problem::invalid("say whether it has recovered")),
-    };
-    let input = steady.map(|steady| Input::Resolve {
-        steady,
-        force: sent.text("force"),
-        reason: sent.text("reason"),
     });
-    say((site, caller, id), sent, Permission::Resolve, input).await
+    say((site, caller, id), sent, said).await
 }
 
-pub async fn reopen(
-    site: State<Arc<Site>>,
-    caller: Caller,
-    id: Path<String>,
-    sent: Sent,
-) -> Result<Response, Problem> {
-    let input = Input::Reopen { reason: sent.text("reason") };
-    say((site, caller, id), sent, Permission::Resolve, Ok(input)).await
+pub async fn resolve(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = Say::Resolve { reason: sent.text("reason"), force: sent.text("force") };
+    say((site, caller, id), sent, Ok(said)).await
+}
+
+pub async fn reopen(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = Say::Reopen { reason: sent.text("reason") };
+    say((site, caller, id), sent, Ok(said)).await
 }
 
 pub async fn ask_declare(State(site): State<Arc<Site>>, caller: Caller) -> Markup {
@@ -330,31 +284,20 @@ fn declare_page(site: &Site, caller: &Caller, sent: &Sent, problem: Option<&Prob
     page(site, Some(caller), Here::Incidents, "Declare an incident", &content)
 }
 
-pub async fn declare(State(site): State<Arc<Site>>, caller: Caller, sent: Sent) -> Result<Response, Problem> {
-    let declared = match opening(&site, &caller, &sent) {
-        Ok(opening) => feed::declare(&site, &caller, opening).await,
+pub async fn declare(State(site): State<Arc<Site>>, caller: Caller, sent: Sent) -> Told {
+    let said = sent.needed("title").map(|title| Declare {
+        title,
+        severity: sent.text("severity"),
+        service: sent.text("service"),
+        environment: sent.text("environment"),
+        description: sent.text("description"),
+    });
+    let declared = match said {
+        Ok(said) => api::incidents::declared(&site, &caller, said).await,
         Err(problem) => Err(problem),
     };
     Ok(match declared {
-        Ok(id) => Redirect::to(&format!("/incidents/{id}")).into_response(),
+        Ok(incident) => Redirect::to(&format!("/incidents/{}", incident.id)).into_response(),
         Err(problem) => told::with_problem(declare_page(&site, &caller, &sent, Some(&problem)), &problem),
-    })
-}
-
-fn opening(site: &Site, caller: &Caller, sent: &Sent) -> Result<Opening, Problem> {
-    let environment = site.environment(sent.text("environment").as_deref())?;
-    caller.may(Permission::Declare, Scope::environment(&environment))?;
-    let severity = sent.needed("severity")?;
-    if !feed::levels(site).contains(&severity) {
-        return Err(Problem::invalid("there is no such severity"));
-    }
-    Ok(Opening {
-        title: sent.needed("title")?,
-        severity,
-        service: sent.text("service"),
-        environment: Some(environment),
-        key: String::new(),
-        description: sent.text("description"),
-        origin: Origin::Person,
     })
 }

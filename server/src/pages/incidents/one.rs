@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::{feed, forms};
 use crate::{
+    api,
     api::page::Asked,
     gate::Caller,
     pages::{
@@ -57,7 +58,7 @@ pub async fn shown(
     sent: &Sent,
     problem: Option<&Problem>,
 ) -> Result<Markup, Problem> {
-    let incident = feed::load(site, caller, id).await?;
+    let incident = api::incidents::load(site, caller, id).await?;
     let log = feed::timeline(site, caller, &incident).await?;
     let asking = feed::asking(site, caller, &incident).await?;
     let about = About { incident: &incident, log: &log, asking: &asking };

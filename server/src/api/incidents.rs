@@ -1,0 +1,285 @@
+//! Incidents: listed, told, declared, worked on, resolved.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use runbook_core::{
+    Value,
+    incident::{Incident, IncidentId, Input, Opening, Origin, Role, State as Standing},
+    timeline::{self, Entry},
+};
+use runbook_desk::{cases::Head, kept};
+use runbook_identity::{Permission, Scope};
+use runbook_journal::DocumentQuery;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    page::{Asked, Page, Paging, cursor},
+    runs::bounded,
+};
+use crate::{
+    gate::Caller,
+    problem::{Body, Problem},
+    site::Site,
+};
+
+/// Which incidents.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// `open`, `resolved` or `merged`.
+    pub state: Option<String>,
+    /// At most this many, 1 to 500; 50 where it is not said.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// List incidents, newest first.
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(Filter),
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Asked(filter): Asked<Filter>,
+) -> Result<Json<Page>, Problem> {
+    let paging = Paging { limit: filter.limit, after: filter.after };
+    let limit = paging.limit()?;
+    let query =
+        DocumentQuery { state: filter.state, after: paging.place()?, limit, ..DocumentQuery::default() };
+    let found = kept::list::<Head>(site.shelf(), query).await?;
+    let next = found
+        .last()
+        .filter(|_| found.len() == limit)
+        .map(|last| cursor((last.value.summary.opened_at, &last.id)));
+    let seen = found.iter().filter(|found| sees(&caller, found.value.summary.environment.as_deref()));
+    // A summary always serializes: it is plain data with texts as keys.
+    let items = seen.map(|found| serde_json::to_value(&found.value.summary).unwrap_or(Value::Null));
+    Ok(Json(Page { items: items.collect(), next }))
+}
+
+pub fn scope(environment: Option<&str>) -> Scope<'_> {
+    environment.map_or(Scope::NOTHING, Scope::environment)
+}
+
+pub fn sees(caller: &Caller, environment: Option<&str>) -> bool {
+    caller.may(Permission::Read, scope(environment)).is_ok()
+}
+
+/// An incident that the caller may see; to others it is not there.
+pub async fn load(site: &Site, caller: &Caller, id: &str) -> Result<Arc<Incident>, Problem> {
+    let missing = || Problem::missing("incident", id);
+    let number: IncidentId = id.parse().map_err(|_| missing())?;
+    let incident = site.desk.incident(number).await?;
+    if sees(caller, incident.environment.as_deref()) { Ok(incident) } else { Err(missing()) }
+}
+
+/// One incident.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn one(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(document(load(&site, &caller, &id).await?.as_ref())))
+}
+
+/// An incident always serializes: it is plain data with texts as keys.
+pub fn document(incident: &Incident) -> Value {
+    serde_json::to_value(incident).unwrap_or(Value::Null)
+}
+
+/// The most entries that one answer holds.
+const MOST: usize = 20_000;
+
+/// Alerts, runs, approvals, notes: everything that happened, in one order.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path)),
+    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn timeline(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<Entry>>, Problem> {
+    let incident = load(&site, &caller, &id).await?;
+    Ok(Json(told(&site, &caller, &incident).await?))
+}
+
+/// The entries of an incident and of those of its runs that the caller sees.
+pub async fn told(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Entry>, Problem> {
+    let mut entries = site.desk.timeline(incident.id).await?;
+    for (run, attached) in &incident.runs {
+        if caller.sees(&attached.environment, &attached.runbook) {
+            entries.extend(timeline::entries(&site.records.history(*run).await?, *run));
+        }
+    }
+    let mut entries = timeline::in_order(entries);
+    entries.truncate(MOST);
+    Ok(entries)
+}
+
+/// An incident that a person declares.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Declare {
+    pub title: String,
+    /// A level of the severity matrix, or a word that it knows; the default level, where it is not
+    /// said.
+    pub severity: Option<String>,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub description: Option<String>,
+}
+
+/// Declare an incident.
+#[utoipa::path(post, path = "/api/v1/incidents", tag = "incidents", request_body = Declare,
+    responses((status = 201, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn declare(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Body(said): Body<Declare>,
+) -> Result<Response, Problem> {
+    let incident = declared(&site, &caller, said).await?;
+    Ok((StatusCode::CREATED, Json(document(&incident))).into_response())
+}
+
+pub async fn declared(site: &Site, caller: &Caller, said: Declare) -> Result<Arc<Incident>, Problem> {
+    let environment = site.environment(said.environment.as_deref())?;
+    caller.may(Permission::Declare, Scope::environment(&environment))?;
+    let severity = match &said.severity {
+        Some(word) => level(site, word)?,
+        None => site.project.severity().default_level().name.clone(),
+    };
+    // The key that its service's alerts have, so that they join it.
+    let key = said.service.as_ref().map(|service| runbook_desk::key_of_service(&environment, service));
+    let opening = Opening {
+        title: said.title,
+        severity,
+        service: said.service,
+        environment: Some(environment),
+        key: key.unwrap_or_default(),
+        description: said.description,
+        origin: Origin::Person,
+    };
+    Ok(site.desk.declare(opening, &caller.identity.actor()).await?)
+}
+
+/// The level of a word of the matrix.
+fn level(site: &Site, word: &str) -> Result<String, Problem> {
+    let matrix = site.project.severity();
+    matrix.level_of(word).map(|level| level.name.clone()).ok_or_else(|| {
+        let known: Vec<&str> = matrix.levels().iter().map(|level| level.name.as_str()).collect();
+        Problem::invalid(format!("there is no severity `{}`", word.chars().take(60).collect::<String>()))
+            .hint(format!("known are {}", known.join(", ")))
+    })
+}
+
+/// Something that is said to an incident.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Say {
+    /// Somebody takes it on.
+    Acknowledge {},
+    Note {
+        text: String,
+    },
+    Severity {
+        to: String,
+        reason: Option<String>,
+    },
+    /// `investigating`, `identified` or `monitoring`.
+    State {
+        #[schema(value_type = String)]
+        to: Standing,
+    },
+    /// `incident_commander`, `technical_lead`, `subject_matter_expert`, `communications`, `scribe` or
+    /// `executive_liaison`.
+    Assign {
+        role: String,
+        person: String,
+    },
+    Leave {
+        role: String,
+        person: String,
+    },
+    Link {
+        other: String,
+    },
+    /// It goes on as another incident.
+    Merge {
+        into: String,
+    },
+    /// Refused while something speaks against it, unless `force` says why all the same.
+    Resolve {
+        reason: Option<String>,
+        force: Option<String>,
+    },
+    Reopen {
+        reason: Option<String>,
+    },
+}
+
+/// Say something to an incident: acknowledge it, note something, change its severity or its state, assign
+/// a role, link, merge, resolve, reopen.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
+    request_body = Say,
+    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn say(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(said): Body<Say>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(document(said_to(&site, &caller, &id, said).await?.as_ref())))
+}
+
+pub async fn said_to(site: &Site, caller: &Caller, id: &str, said: Say) -> Result<Arc<Incident>, Problem> {
+    let incident = load(site, caller, id).await?;
+    let permission = match &said {
+        Say::Acknowledge {} => Permission::Acknowledge,
+        Say::Resolve { .. } | Say::Reopen { .. } => Permission::Resolve,
+        _ => Permission::Note,
+    };
+    caller.may(permission, scope(incident.environment.as_deref()))?;
+    let actor = caller.identity.actor();
+    let other = async |other: &str| load(site, caller, other).await.map(|other| other.id);
+    let input = match said {
+        Say::Link { other: id } => return Ok(site.desk.link(incident.id, other(&id).await?, &actor).await?),
+        Say::Merge { into } => return Ok(site.desk.merge(incident.id, other(&into).await?, &actor).await?),
+        said => input(site, &incident, said)?,
+    };
+    Ok(site.desk.say(incident.id, &actor, move || input.clone()).await?)
+}
+
+fn input(site: &Site, incident: &Incident, said: Say) -> Result<Input<'static>, Problem> {
+    let role = |role: &str| role.parse::<Role>().map_err(|error| Problem::invalid(error.to_string()));
+    Ok(match said {
+        Say::Acknowledge {} => Input::Acknowledge,
+        Say::Note { text } => Input::Note { text },
+        Say::Severity { to, reason } => {
+            Input::SetSeverity { to: level(site, &to)?, reason: bounded(reason)? }
+        }
+        Say::State { to } => Input::SetState { to },
+        Say::Assign { role: name, person } => Input::Assign { role: role(&name)?, person },
+        Say::Leave { role: name, person } => Input::Leave { role: role(&name)?, person },
+        Say::Resolve { reason, force } => {
+            Input::Resolve { steady: steady(incident), force: bounded(force)?, reason: bounded(reason)? }
+        }
+        Say::Reopen { reason } => Input::Reopen { reason: bounded(reason)? },
+        Say::Link { .. } | Say::Merge { .. } => return Err(Problem::invalid("it takes another incident")),
+    })
+}
+
+/// What the run that ended last has seen of the steady state.
+pub fn steady(incident: &Incident) -> Option<bool> {
+    // Ids of runs are in the order of their beginning.
+    incident.runs.values().rev().find_map(|run| run.recovered)
+}

@@ -1,0 +1,11 @@
+//! The server through the built binary: its doors, its routes, and what is left after a storm and a
+//! kill.
+
+#![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
+#![expect(clippy::print_stderr, reason = "figures that are not asserted are shown")]
+
+mod access;
+#[path = "../project/folder.rs"]
+mod project;
+mod server;
+mod storm;

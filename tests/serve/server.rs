@@ -1,0 +1,64 @@
+//! A server in a process of its own.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Stdio},
+    thread,
+};
+
+use crate::project::Project;
+
+pub struct Server {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+}
+
+impl Server {
+    /// Starts a server in a project's folder, and returns once it says where it is.
+    pub fn start(project: &Project, args: &[&str]) -> Self {
+        let all = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args);
+        let mut command = project.command(all);
+        command.env("RUNBOOK_TEST_SECRET", "sekret").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut told = BufReader::new(child.stderr.take().unwrap());
+        let mut heard = String::new();
+        let url = loop {
+            let mut line = String::new();
+            assert_ne!(told.read_line(&mut line).unwrap(), 0, "the server did not start: {heard}");
+            heard.push_str(&line);
+            if let Some((_, rest)) = line.split_once(" at http://") {
+                break format!("http://{}", rest.split('/').next().unwrap());
+            }
+        };
+        // Whatever else it says must not fill the pipe.
+        thread::spawn(move || told.read_to_end(&mut Vec::new()));
+        Self { child, url }
+    }
+
+    /// As a machine that loses its power would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn token(project: &Project, args: &[&str]) -> String {
+    let all = ["token", "create", "test", "--output", "json"].iter().chain(args);
+    project.runbook(all).ends_with_code(0).json()["token"].as_str().unwrap().to_owned()
+}
