@@ -62,6 +62,7 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/incidents/{id}/reopen", May(Resolve)),
     rule("GET", "/runs", May(Read)),
     rule("GET", "/runs/{run}", May(Read)),
+    rule("GET", "/runs/{run}/steps/{step}", May(Read)),
     rule("GET", "/runs/{run}/cancel", May(Cancel)),
     rule("POST", "/runs/{run}/cancel", May(Cancel)),
     rule("GET", "/runs/{run}/undo", May(Undo)),

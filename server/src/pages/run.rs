@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, State},
+    response::Redirect,
     routing::get,
 };
 use maud::{Markup, html};
@@ -35,7 +36,7 @@ use crate::{
 const LATEST: usize = 100;
 
 pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/runs/{run}", get(one))
+    Router::new().route("/runs/{run}", get(one)).route("/runs/{run}/steps/{step}", get(step))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,6 +79,24 @@ async fn one(
         }
     };
     Ok(page(&site, Some(&caller), Here::Runs, &format!("{}: {title}", run.status()), &content))
+}
+
+/// Where messages lead: to the question of a step while it is asked, else to the step.
+async fn step(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path((id, step)): Path<(String, String)>,
+) -> Result<Redirect, Problem> {
+    let run = api::runs::load(&site, &caller, &id).await?;
+    let asked = run.questions().find(|(node, _)| node.path == step);
+    Ok(match asked {
+        Some((node, question)) => Redirect::to(&approvals::address(&run, node, &question)),
+        None if run.node(&step).is_some() => {
+            let step: String = url::form_urlencoded::byte_serialize(step.as_bytes()).collect();
+            Redirect::to(&format!("/runs/{id}#step-{step}"))
+        }
+        None => return Err(Problem::missing("step", &step)),
+    })
 }
 
 /// What people call a run.

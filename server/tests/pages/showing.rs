@@ -171,6 +171,24 @@ async fn a_graph_says_in_words_where_each_step_stands() {
 }
 
 #[tokio::test]
+async fn a_message_leads_to_what_is_asked() {
+    let room = Room::new();
+    let run = room.asking().await;
+    let hand = room.fixture.run("by-hand", "production", json!({ "reason_code": "r1" }), "rob").await;
+    let ada = room.sign_in("ada").await;
+    for (path, place) in [
+        (format!("/runs/{run}/steps/mitigate.scale"), format!("/runs/{run}/approve?step=mitigate.scale")),
+        (format!("/runs/{hand}/steps/call"), format!("/runs/{hand}/answer?step=call")),
+        (format!("/runs/{run}/steps/preflight"), format!("/runs/{run}#step-preflight")),
+    ] {
+        let answer = ada.get(&path).await;
+        answer.is(303);
+        assert_eq!(answer.location, place);
+    }
+    ada.get(&format!("/runs/{run}/steps/none")).await.is(404);
+}
+
+#[tokio::test]
 async fn assets_are_kept_for_good_and_nothing_stands_inline() {
     let room = Room::new();
     let (login, headers) = room.send(Request::get("/login").body(Body::empty()).unwrap()).await;
