@@ -82,7 +82,7 @@
         await new Promise((done) => setTimeout(done, Math.max(0, last + SOONEST - Date.now())));
         last = Date.now();
         const answer = await fetch(location.href, { headers: { accept: 'text/html' }, credentials: 'same-origin' });
-        if (answer.redirected && new URL(answer.url).pathname === '/login') { stop(); say('Signed out: load the page again', true); return; }
+        if (answer.redirected && new URL(answer.url).pathname === '/login') { stop(); say('Signed out: load again', true); return; }
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), 'text/html'));
       } while (wanted);
     } catch { /* the stream of events tells when it is there again */ } finally { fetching = false; }
@@ -95,7 +95,7 @@
     events.onopen = () => { tries = 0; say('Live'); look(); };
     events.addEventListener('changed', look);
     events.onerror = () => {
-      say('Connection lost, trying again', true);
+      say('Offline, trying again', true);
       // A browser gives up where it got an answer that is no stream.
       if (events && events.readyState === EventSource.CLOSED) {
         stop();

@@ -86,7 +86,13 @@ pub async fn enter(State(site): State<Arc<Site>>, request: Request, next: Next) 
         Err((problem, _)) if problem.status == 401 && wants_page(&asked) => {
             return Redirect::to(&format!("/login?next={}", encoded(&asked.path))).into_response();
         }
-        Err((problem, who)) => (problem.into_response(), who),
+        Err((problem, who)) => {
+            let mut response = problem.into_response();
+            if let Some(identity) = who.clone() {
+                response.extensions_mut().insert(Caller { identity, csrf: None });
+            }
+            (response, who)
+        }
     };
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         && let Some(refused) = response.extensions().get::<Refused>().cloned()

@@ -58,6 +58,7 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/incidents/{id}/severity", May(Note)),
     rule("POST", "/incidents/{id}/state", May(Note)),
     rule("POST", "/incidents/{id}/role", May(Note)),
+    rule("POST", "/incidents/{id}/relate", May(Note)),
     rule("POST", "/incidents/{id}/resolve", May(Resolve)),
     rule("POST", "/incidents/{id}/reopen", May(Resolve)),
     rule("GET", "/runs", May(Read)),

@@ -44,6 +44,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .route("/incidents/{id}/severity", post(forms::severity))
         .route("/incidents/{id}/state", post(forms::state))
         .route("/incidents/{id}/role", post(forms::role))
+        .route("/incidents/{id}/relate", post(forms::relate))
         .route("/incidents/{id}/resolve", post(forms::resolve))
         .route("/incidents/{id}/reopen", post(forms::reopen))
 }

@@ -61,6 +61,7 @@ fn top(site: &Site, caller: Option<&Caller>) -> Markup {
         header.top {
             a.brand href="/" { img src=(assets::ICON.path()) alt="" width="24" height="24"; "runbook" }
             p.live id="live" role="status" aria-live="polite" {}
+            noscript { "Load again for news" }
             @if let Some(caller) = caller { (account(site, caller)) }
         }
     }

@@ -326,6 +326,12 @@ async fn an_incident_is_worked_on_to_its_end() {
     }
     assert_eq!(html::faults(&page.text), Vec::<String>::new());
     rob.get("/").await.shows("INC-1 Nobody can pay");
+    say("relate", &[("other", "INC-9"), ("what", "link")]).await.is(404);
+    rob.post("/incidents/declare", &[("title", "Slow"), ("environment", "production")]).await.is(303);
+    say("relate", &[("other", "INC-2"), ("what", "link")]).await.is(303);
+    rob.get(&path).await.shows("linked to INC-2");
+    rob.post("/incidents/INC-2/relate", &[("other", "INC-1"), ("what", "merge")]).await.is(303);
+    rob.get("/incidents/INC-2").await.shows("It goes on as <a href=\"/incidents/INC-1\">");
     say("resolve", &[("reason", "they fixed it")]).await.is(303);
     rob.get(&path).await.shows("~ not verified").shows("they fixed it").shows("Open it again…");
     say("reopen", &[("reason", "it is back")]).await.is(303);

@@ -109,7 +109,7 @@ async fn what_somebody_may_not_do_is_not_offered() {
     vic.get("/").await.hides("/incidents/declare").hides("/audit");
     for path in ["/audit", "/incidents/declare", "/runbooks/high-latency/start"] {
         let page = vic.get(path).await;
-        page.is(403).shows("You may not do that");
+        page.is(403).shows("You may not do that").shows("aria-label=\"Main\"");
         assert_eq!(html::faults(&page.text), Vec::<String>::new(), "{path}");
     }
     // Who asked for the run does not approve it, and a responder is no approver.

@@ -71,6 +71,7 @@ pub fn all(site: &Site, caller: &Caller, incident: &Incident, sent: &Sent) -> Ma
                 (severity_form(site, caller, incident))
                 (state_form(caller, incident))
                 (role_form(caller, incident))
+                (relate_form(caller, incident))
             }
             @if resolves && incident.is_open() { (resolve_form(caller, incident, sent)) }
             @if resolves && incident.state == Phase::Resolved { (reopen_form(caller, incident)) }
@@ -140,6 +141,23 @@ fn role_form(caller: &Caller, incident: &Incident) -> Markup {
         }
     };
     form(caller, incident, "role", &fields)
+}
+
+fn relate_form(caller: &Caller, incident: &Incident) -> Markup {
+    let fields = html! {
+        details.more {
+            summary { "Link or merge…" }
+            div.field {
+                label for="other" { "The other incident" }
+                input type="text" id="other" name="other" required placeholder="INC-42" maxlength="40" autocapitalize="characters" spellcheck="false";
+            }
+            p.buttons {
+                button name="what" value="link" { "Link them" }
+                button.danger name="what" value="merge" { "Go on as the other" }
+            }
+        }
+    };
+    form(caller, incident, "relate", &fields)
 }
 
 fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
@@ -234,6 +252,14 @@ pub async fn role(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent
             "leave" => Say::Leave { role, person },
             _ => Say::Assign { role, person },
         })
+    });
+    say((site, caller, id), sent, said).await
+}
+
+pub async fn relate(site: State<Arc<Site>>, caller: Caller, id: Path<String>, sent: Sent) -> Told {
+    let said = sent.needed("other").map(|other| match sent.shown("what") {
+        "merge" => Say::Merge { into: other },
+        _ => Say::Link { other },
     });
     say((site, caller, id), sent, said).await
 }
