@@ -1,13 +1,13 @@
 //! The API, version 1. Its description is generated from this code.
 
-mod access;
-mod alerts;
-mod approvals;
+pub mod access;
+pub mod alerts;
+pub mod approvals;
 mod events;
 pub mod incidents;
-mod page;
-mod runbooks;
-mod runs;
+pub mod page;
+pub mod runbooks;
+pub mod runs;
 
 use std::sync::Arc;
 

@@ -75,13 +75,25 @@ pub async fn enter(State(site): State<Arc<Site>>, request: Request, next: Next) 
     };
     let (response, who) = match entered {
         Ok(request) => {
-            let who = request.extensions().get::<Caller>().map(|caller| caller.identity.clone());
-            (next.run(request).await, who)
+            let caller = request.extensions().get::<Caller>().cloned();
+            let mut response = next.run(request).await;
+            let who = caller.as_ref().map(|caller| caller.identity.clone());
+            // A page that tells a problem still says who is looking.
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(caller);
+            }
+            (response, who)
         }
         Err((problem, _)) if problem.status == 401 && wants_page(&asked) => {
             return Redirect::to(&format!("/login?next={}", encoded(&asked.path))).into_response();
         }
-        Err((problem, who)) => (problem.into_response(), who),
+        Err((problem, who)) => {
+            let mut response = problem.into_response();
+            if let Some(identity) = who.clone() {
+                response.extensions_mut().insert(Caller { identity, csrf: None });
+            }
+            (response, who)
+        }
     };
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         && let Some(refused) = response.extensions().get::<Refused>().cloned()

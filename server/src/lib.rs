@@ -55,6 +55,7 @@ pub fn router(site: Arc<Site>) -> Router {
     inside
         .layer(middleware::from_fn_with_state(site.clone(), once::keep))
         .layer(middleware::from_fn_with_state(site.clone(), gate::enter))
+        .layer(middleware::from_fn_with_state(site.clone(), pages::in_words))
         .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(problem::panicked))

@@ -90,12 +90,20 @@ pub struct Refused {
     pub detail: String,
 }
 
+impl Problem {
+    /// What the audit log is to know, where it was refused to somebody.
+    pub fn refused(&self) -> Option<Refused> {
+        matches!(self.status, 401 | 403).then(|| Refused { code: self.code, detail: self.detail.clone() })
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            response.extensions_mut().insert(Refused { code: self.code, detail: self.detail.clone() });
+        response.extensions_mut().insert(self.clone());
+        if let Some(refused) = self.refused() {
+            response.extensions_mut().insert(refused);
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

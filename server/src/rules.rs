@@ -33,6 +33,15 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
     Rule { method, path, needs }
 }
 
+<<<<<<< HEAD
+=======
+use Needs::{May, Open, Proof, SignedIn};
+use Permission::{
+    Acknowledge, Answer, Approve, Cancel, Declare, DryRun, Note, OwnTokens, Read, ReadAudit, Reload, Resolve,
+    Start, Undo,
+};
+
+>>>>>>> pages-work
 /// All routes.
 pub const RULES: &[Rule] = &[
     rule("GET", "/healthz", Open),
@@ -45,6 +54,47 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/login/callback", Open),
     rule("GET", "/login/ticket", Open),
     rule("POST", "/logout", SignedIn),
+    rule("GET", "/assets/{name}", Open),
+    rule("GET", "/", May(Read)),
+    rule("GET", "/incidents", May(Read)),
+    rule("GET", "/incidents/declare", May(Declare)),
+    rule("POST", "/incidents/declare", May(Declare)),
+    rule("GET", "/incidents/{id}", May(Read)),
+    rule("POST", "/incidents/{id}/acknowledge", May(Acknowledge)),
+    rule("POST", "/incidents/{id}/note", May(Note)),
+    rule("POST", "/incidents/{id}/severity", May(Note)),
+    rule("POST", "/incidents/{id}/state", May(Note)),
+    rule("POST", "/incidents/{id}/role", May(Note)),
+    rule("POST", "/incidents/{id}/relate", May(Note)),
+    rule("POST", "/incidents/{id}/resolve", May(Resolve)),
+    rule("POST", "/incidents/{id}/reopen", May(Resolve)),
+    rule("GET", "/runs", May(Read)),
+    rule("GET", "/runs/{run}", May(Read)),
+    rule("GET", "/runs/{run}/steps/{step}", May(Read)),
+    rule("GET", "/runs/{run}/cancel", May(Cancel)),
+    rule("POST", "/runs/{run}/cancel", May(Cancel)),
+    rule("GET", "/runs/{run}/undo", May(Undo)),
+    rule("POST", "/runs/{run}/undo", May(Undo)),
+    rule("GET", "/approvals", May(Read)),
+    rule("GET", "/runs/{run}/approve", May(Read)),
+    rule("POST", "/runs/{run}/approve", May(Approve)),
+    rule("POST", "/runs/{run}/reject", May(Approve)),
+    rule("POST", "/runs/{run}/delegate", May(Approve)),
+    rule("GET", "/runs/{run}/answer", May(Read)),
+    rule("POST", "/runs/{run}/answer", May(Answer)),
+    rule("GET", "/runbooks", May(Read)),
+    rule("GET", "/runbooks/{name}", May(Read)),
+    rule("GET", "/runbooks/{name}/readiness", May(DryRun)),
+    rule("GET", "/runbooks/{name}/start", May(DryRun)),
+    rule("POST", "/runbooks/{name}/plan", May(DryRun)),
+    rule("POST", "/runbooks/{name}/start", May(Start)),
+    rule("GET", "/alerts", May(Read)),
+    rule("GET", "/alerts/{id}", May(Read)),
+    rule("GET", "/access", May(OwnTokens)),
+    rule("POST", "/access/tokens", May(OwnTokens)),
+    rule("GET", "/access/tokens/{id}/revoke", May(OwnTokens)),
+    rule("POST", "/access/tokens/{id}/revoke", May(OwnTokens)),
+    rule("GET", "/audit", May(ReadAudit)),
     rule("GET", "/api/v1/openapi.json", Open),
     rule("GET", "/api/v1/me", SignedIn),
     rule("GET", "/api/v1/environments", May(Read)),

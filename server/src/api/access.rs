@@ -15,7 +15,7 @@ use runbook_identity::{
     tokens::{self, MintError, TokenRequest},
 };
 use runbook_journal::{DocumentQuery, Expect};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -86,16 +86,26 @@ pub async fn mint(
     caller: Caller,
     Body(new): Body<NewToken>,
 ) -> Result<Response, Problem> {
+    let (found, token) = make(&site, &caller, new).await?;
+    let mut answer = found.value.document();
+    answer["token"] = Value::from(token.expose_secret());
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// Makes a token and keeps its record.
+pub async fn make(
+    site: &Site,
+    caller: &Caller,
+    new: NewToken,
+) -> Result<(Found<Token>, SecretString), Problem> {
     let NewToken { name, service, rights, expires_at } = new;
     let request = TokenRequest { name, service, rights, expires_at };
     let minted =
         tokens::mint(&caller.identity, &site.project.directory(), request, site.now()).map_err(refused)?;
     let found = Found { id: minted.record.id.clone(), version: 1, value: Token(minted.record) };
     site.shelf().write(vec![kept::put(&found.id, &found.value, Expect::New)?]).await?;
-    told(&site, &caller, "minted", &found).await;
-    let mut answer = found.value.document();
-    answer["token"] = Value::from(minted.token.expose_secret());
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    told(site, caller, "minted", &found).await;
+    Ok((found, minted.token))
 }
 
 fn refused(error: MintError) -> Problem {
@@ -115,14 +125,24 @@ pub async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
+    Ok(Json(end(&site, &caller, &id).await?.value.document()))
+}
+
+/// A token of the caller's, or anybody's where they manage tokens.
+pub async fn own(site: &Site, caller: &Caller, id: &str) -> Result<Found<Token>, Problem> {
     let all = caller.may(Permission::ManageTokens, Scope::NOTHING).is_ok();
-    let found = kept::find::<Token>(site.shelf(), &id).await?;
+    let found = kept::find::<Token>(site.shelf(), id).await?;
     let found = found.filter(|found| all || found.value.0.owner == caller.identity.name);
-    let mut found = found.ok_or_else(|| Problem::missing("token", &id))?;
+    found.ok_or_else(|| Problem::missing("token", id))
+}
+
+/// Revokes a token.
+pub async fn end(site: &Site, caller: &Caller, id: &str) -> Result<Found<Token>, Problem> {
+    let mut found = own(site, caller, id).await?;
     found.value.0.revoke(site.now());
     site.shelf().write(vec![kept::put(&found.id, &found.value, Expect::Version(found.version))?]).await?;
-    told(&site, &caller, "revoked", &found).await;
-    Ok(Json(found.value.document()))
+    told(site, caller, "revoked", &found).await;
+    Ok(found)
 }
 
 async fn told(site: &Site, caller: &Caller, code: &str, found: &Found<Token>) {

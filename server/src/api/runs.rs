@@ -231,7 +231,7 @@ pub fn bounded(text: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
-fn parse(id: &str) -> Result<RunId, Problem> {
+pub fn parse(id: &str) -> Result<RunId, Problem> {
     RunId::from_str(id).map_err(|_| Problem::missing("run", id))
 }
 

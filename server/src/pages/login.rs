@@ -64,7 +64,7 @@ async fn page(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Marku
             }
         }
     };
-    layout::page(&site, None, "Sign in", &content)
+    layout::page(&site, None, layout::Here::Outside, "Sign in", &content)
 }
 
 fn provider(site: &Site) -> Result<&Oidc, Problem> {

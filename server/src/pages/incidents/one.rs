@@ -1,0 +1,233 @@
+//! One incident: where it stands, who does what, what belongs to it, and one timeline of all.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use maud::{Markup, html};
+use runbook_core::{
+    Timestamp,
+    alert::AlertStatus,
+    change::brief,
+    incident::{Incident, Role, State as Phase},
+    run::{Run, end_word},
+    timeline::Entry,
+};
+use serde::Deserialize;
+
+use super::{feed, forms};
+use crate::{
+    api,
+    api::page::Asked,
+    gate::Caller,
+    pages::{
+        approvals,
+        forms::Sent,
+        layout::{Here, page},
+        runbooks::link,
+        steps, told,
+        words::{self, Tone, mark, moment, pill, took},
+    },
+    problem::Problem,
+    site::Site,
+};
+
+/// How many entries of the timeline are shown at once.
+const LATEST: usize = 100;
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Which {
+    /// All of the timeline.
+    all: Option<String>,
+}
+
+pub async fn one(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(which): Asked<Which>,
+) -> Result<Markup, Problem> {
+    shown(&site, &caller, &id, which.all.is_some(), &Sent::default(), None).await
+}
+
+/// The page; `problem` is what was wrong with what was just `sent`.
+pub async fn shown(
+    site: &Site,
+    caller: &Caller,
+    id: &str,
+    all: bool,
+    sent: &Sent,
+    problem: Option<&Problem>,
+) -> Result<Markup, Problem> {
+    let incident = api::incidents::load(site, caller, id).await?;
+    let log = feed::timeline(site, caller, &incident).await?;
+    let asking = feed::asking(site, caller, &incident).await?;
+    let about = About { incident: &incident, log: &log, asking: &asking };
+    let content = whole(site, caller, &about, all, sent, problem);
+    Ok(page(site, Some(caller), Here::Incidents, &format!("{} {}", incident.id, incident.title), &content))
+}
+
+/// What the page is about.
+struct About<'i> {
+    incident: &'i Incident,
+    log: &'i [Entry],
+    /// Its runs that wait for people.
+    asking: &'i [Run],
+}
+
+fn whole(
+    site: &Site,
+    caller: &Caller,
+    about: &About<'_>,
+    all: bool,
+    sent: &Sent,
+    problem: Option<&Problem>,
+) -> Markup {
+    let About { incident, log, asking } = about;
+    let now = site.now();
+    html! {
+        div id="head" data-live {
+            p.over { (incident.id) }
+            h1 { (incident.title) }
+            (header(incident, now))
+        }
+        @if let Some(problem) = problem { (told::notice(problem)) }
+        div id="take" data-live { (forms::take(caller, incident)) }
+        @if !asking.is_empty() {
+            section id="asks" data-live aria-labelledby="asks-title" {
+                h2 id="asks-title" { "Its runs ask" }
+                (approvals::cards(site, caller, asking))
+            }
+        }
+        (forms::all(site, caller, incident, sent))
+        section id="runs" data-live aria-labelledby="runs-title" {
+            h2 id="runs-title" { "Runs" }
+            (runs(incident, now))
+        }
+        section id="alerts" data-live aria-labelledby="alerts-title" {
+            h2 id="alerts-title" { "Alerts" }
+            (alerts(incident, now))
+        }
+        section aria-labelledby="timeline-title" {
+            h2 id="timeline-title" { "Timeline" }
+            (forms::note_form(caller, incident, sent))
+            div id="timeline" data-live { (timeline(incident, log, all, now)) }
+        }
+    }
+}
+
+fn header(incident: &Incident, now: Timestamp) -> Markup {
+    html! {
+        p.pills role="status" {
+            (words::severity(&incident.severity))
+            (pill(incident.state.word()))
+            @match (&incident.acknowledged, incident.is_open()) {
+                (Some(taken), _) => span { "taken on by " strong { (taken.by.name) } " " (moment(taken.at, now)) },
+                (None, true) => (mark(Tone::Bad, "! nobody has taken it on")),
+                (None, false) => {},
+            }
+        }
+        @if let Some(resolution) = &incident.resolution {
+            p {
+                "Resolved by " strong { (resolution.by.name) } " " (moment(resolution.at, now)) ": "
+                @match resolution.verified {
+                    Some(true) => (mark(Tone::Good, "✓ recovery verified")),
+                    Some(false) => (mark(Tone::Bad, "✕ the steady state did not hold")),
+                    None => (mark(Tone::Asks, "~ not verified")),
+                }
+                @if resolution.forced { " " (mark(Tone::Asks, "! forced")) }
+                @if let Some(reason) = &resolution.reason { " " (reason) }
+            }
+        }
+        @if let Some(into) = incident.merged_into { p.notice { "It goes on as " a href={ "/incidents/" (into) } { (into) } "." } }
+        @if let Some(description) = &incident.description { p { (description) } }
+        dl.facts {
+            @if let Some(environment) = &incident.environment { dt { "Environment" } dd { strong { (environment) } } }
+            @if let Some(service) = &incident.service { dt { "Service" } dd { (service) } }
+            dt { "Open since" } dd { (moment(incident.opened_at, now)) ", for " (took(incident.opened_at, incident.resolved_at().unwrap_or(now))) }
+            @for role in Role::ALL {
+                @if !incident.holders(role).is_empty() { dt { (role) } dd { (incident.holders(role).join(", ")) } }
+            }
+            @if !incident.links.is_empty() {
+                dt { "Linked" } dd { @for other in &incident.links { a href={ "/incidents/" (other) } { (other) } " " } }
+            }
+        }
+    }
+}
+
+fn runs(incident: &Incident, now: Timestamp) -> Markup {
+    html! {
+        @if incident.runs.is_empty() {
+            p.empty { "No run so far. " @if incident.is_open() { a href="/runbooks" { "Choose a runbook" } " and see what it would do." } }
+        }
+        ul.cards {
+            @for (id, run) in &incident.runs {
+                li {
+                    a.card href={ "/runs/" (id) } {
+                        span.title { (run.runbook) }
+                        span.pills {
+                            (pill(run.status.map_or("running", end_word)))
+                            @if run.recovered == Some(true) { (mark(Tone::Good, "✓ recovered")) }
+                            @if run.recovered == Some(false) { (mark(Tone::Bad, "✕ not recovered")) }
+                        }
+                        span.quiet { (run.environment) " · " (moment(run.started_at, now)) " · " (took(run.started_at, run.ended_at.unwrap_or(now))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn alerts(incident: &Incident, now: Timestamp) -> Markup {
+    html! {
+        @if incident.alerts.is_empty() { p.empty { "No alert belongs to it: somebody declared it." } }
+        ul.cards {
+            @for (id, alert) in &incident.alerts {
+                li {
+                    div.card {
+                        a.title href={ "/alerts/" (id) } { (if alert.title.is_empty() { &alert.name } else { &alert.title }) }
+                        span.pills {
+                            (pill(if alert.status == AlertStatus::Firing { "firing" } else { "resolved" }))
+                            @if let Some(severity) = &alert.severity { (words::severity(severity)) }
+                        }
+                        span.quiet { (alert.name) " · since " (moment(alert.starts_at, now)) }
+                        @if let Some(url) = &alert.url { span.quiet { (link(url)) } }
+                        @for held in incident.held_back.iter().filter(|held| held.alert == *id) {
+                            span { @match &held.runbook { Some(name) => { "Did not start " (name) ": " }, None => "Started nothing: " } (held.why) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All of it in one order, the newest first: that is what is looked for at night.
+fn timeline(incident: &Incident, log: &[Entry], all: bool, now: Timestamp) -> Markup {
+    let shown = if all { log.len() } else { LATEST.min(log.len()) };
+    html! {
+        ol.log {
+            @for entry in log.iter().rev().take(shown) { (line(entry, now)) }
+        }
+        @if shown < log.len() {
+            p { a href={ "/incidents/" (incident.id) "?all=yes" } { "Show the " (log.len() - shown) " earlier entries" } }
+        }
+    }
+}
+
+fn line(entry: &Entry, now: Timestamp) -> Markup {
+    match (&entry.run, &entry.step) {
+        (Some(run), Some(step)) => {
+            steps::placed(entry, Some((&format!("/runs/{run}#step-{step}"), step)), now)
+        }
+        (Some(run), None) => steps::placed(entry, Some((&format!("/runs/{run}"), "run")), now),
+        (None, _) => steps::placed(entry, None, now),
+    }
+}
+
+/// What an incident is called where one is asked about it.
+pub fn name(incident: &Incident) -> String {
+    format!("{} {}", incident.id, brief(&incident.title.as_str().into()))
+}
+
+/// The states that people set.
+pub const OPEN: [Phase; 3] = [Phase::Investigating, Phase::Identified, Phase::Monitoring];
