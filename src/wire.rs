@@ -158,14 +158,19 @@ pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Res
 /// An engine that reads runs and records what people say. It has no actions: whoever drives the run
 /// has them.
 pub async fn records(config: &Config, read_only: bool) -> Result<Engine, CliError> {
-    Ok(Engine::new(Setup {
-        journal: journal(config, read_only).await?,
+    Ok(records_in(journal(config, read_only).await?))
+}
+
+/// The same over a journal that is open already.
+pub fn records_in(journal: Arc<dyn Journal>) -> Engine {
+    Engine::new(Setup {
+        journal,
         registry: Registry::default(),
         secrets: Arc::new(NoSecrets),
         limits: BTreeMap::new(),
         clock: Arc::new(System),
         owner: person::this_process(),
-    }))
+    })
 }
 
 /// The journal that the configuration names. To read only, none is made where there is none.

@@ -11,12 +11,13 @@ use axum::{
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use runbook_desk::kept;
 use runbook_identity::{
-    Identity, Permission, Scope, may,
+    Identity, Permission, Rights, Scope, Via, may,
     sessions::SessionSecret,
     tokens::{self, Presented},
 };
 use runbook_journal::Expect;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use crate::{
@@ -150,7 +151,7 @@ async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Reques
 /// Whether somebody has a permission anywhere: the handler knows of what.
 fn somewhere(caller: &Caller, permission: Permission) -> Result<(), Problem> {
     let role = permission.rule().role;
-    let holds = |rights: &runbook_identity::Rights| rights.0.iter().any(|grant| grant.role >= role);
+    let holds = |rights: &Rights| rights.0.iter().any(|grant| grant.role >= role);
     if holds(&caller.identity.rights) && caller.identity.within.as_ref().is_none_or(holds) {
         return Ok(());
     }
@@ -228,7 +229,6 @@ async fn by_session(site: &Site, secret: &SessionSecret) -> Result<Option<Caller
 /// What a browser does because somebody is signed in must come from a page of ours: by where it says
 /// that it comes from, and with a session by a token that only our pages know.
 async fn own_pages_only(site: &Site, caller: &Caller, request: Request) -> Result<Request, Problem> {
-    use runbook_identity::Via;
     if matches!(caller.identity.via, Via::Token { .. }) {
         return Ok(request);
     }
@@ -269,8 +269,6 @@ async fn own_pages_only(site: &Site, caller: &Caller, request: Request) -> Resul
 }
 
 fn matches(csrf: &SecretString, given: &[u8]) -> bool {
-    use secrecy::ExposeSecret as _;
-    use subtle::ConstantTimeEq as _;
     csrf.expose_secret().as_bytes().ct_eq(given).into()
 }
 

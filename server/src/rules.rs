@@ -2,7 +2,11 @@
 //! fails.
 
 use http::Method;
-use runbook_identity::Permission;
+use runbook_identity::Permission::{
+    self, Acknowledge, Answer, Approve, Cancel, Declare, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo,
+};
+
+use self::Needs::{May, Open, Proof, SignedIn};
 
 /// What a route takes before its handler is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +33,15 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
     Rule { method, path, needs }
 }
 
+<<<<<<< HEAD
+=======
 use Needs::{May, Open, Proof, SignedIn};
 use Permission::{
     Acknowledge, Answer, Approve, Cancel, Declare, DryRun, Note, OwnTokens, Read, ReadAudit, Reload, Resolve,
     Start, Undo,
 };
 
+>>>>>>> pages-work
 /// All routes.
 pub const RULES: &[Rule] = &[
     rule("GET", "/healthz", Open),

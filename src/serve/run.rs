@@ -64,7 +64,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         },
         project: served.clone(),
         desk: desk.clone(),
-        records: wire::records(&config, false).await?,
+        records: wire::records_in(shelf.clone()),
         hooks,
         oidc: oidc(&config)?,
         clock: Arc::new(System),

@@ -47,7 +47,9 @@ impl Project {
     /// The program, about to be run in the project's folder, away from the settings and the keyboard
     /// of whoever tests.
     pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(cargo_bin!("runbook"));
+        // Another build of the same program, for figures of a release build.
+        let program = std::env::var_os("RUNBOOK_TEST_PROGRAM").map(PathBuf::from);
+        let mut command = Command::new(program.unwrap_or_else(|| cargo_bin!("runbook").to_path_buf()));
         for name in ["RUNBOOK_CONFIG", "RUNBOOK_ENV", "RUNBOOK_COMPLETE", "NO_COLOR"] {
             command.env_remove(name);
         }

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "figures that are not asserted are shown")]
 
 mod access;
+mod canary;
 #[path = "../project/folder.rs"]
 mod project;
 mod server;

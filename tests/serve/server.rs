@@ -12,14 +12,19 @@ pub struct Server {
     child: Child,
     /// `http://127.0.0.1:PORT`.
     pub url: String,
+    log: Option<thread::JoinHandle<Vec<u8>>>,
 }
 
 impl Server {
     /// Starts a server in a project's folder, and returns once it says where it is.
     pub fn start(project: &Project, args: &[&str]) -> Self {
+        Self::start_with(project, args, &[("RUNBOOK_TEST_SECRET", "sekret")])
+    }
+
+    pub fn start_with(project: &Project, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let all = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args);
         let mut command = project.command(all);
-        command.env("RUNBOOK_TEST_SECRET", "sekret").stdout(Stdio::null()).stderr(Stdio::piped());
+        command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap());
         let mut heard = String::new();
@@ -32,14 +37,26 @@ impl Server {
             }
         };
         // Whatever else it says must not fill the pipe.
-        thread::spawn(move || told.read_to_end(&mut Vec::new()));
-        Self { child, url }
+        let log = thread::spawn(move || {
+            let mut rest = heard.into_bytes();
+            told.read_to_end(&mut rest).unwrap();
+            rest
+        });
+        Self { child, url, log: Some(log) }
     }
 
     /// As a machine that loses its power would.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, and returns all that it has said.
+    pub fn stop(mut self) -> Vec<u8> {
+        let ended = std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(ended.unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "it ends well when it is asked to");
+        self.log.take().unwrap().join().unwrap()
     }
 
     /// The most memory that it ever had, in KiB.

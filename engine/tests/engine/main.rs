@@ -187,6 +187,29 @@ async fn a_driver_that_dies_while_applying_changes_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_driver_that_is_asked_to_leave_ends_what_it_is_at_and_begins_nothing() {
+    let bench = bench(Mode::ReadWrite);
+    let yaml = "
+steps:
+  - { id: first, action: shelf.put, with: { slot: a, value: 1 } }
+  - { id: second, action: shelf.put, with: { slot: b, value: 2 } }
+";
+    bench.shelf.hang_after_next_put();
+    let created = created(yaml, Hands::Live);
+    let mut drive = bench.engine.launch(created, Actor::cli("ada"), Until::Ended).await.unwrap();
+    bench.shelf.hung().await;
+    drive.leave();
+    bench.shelf.answer();
+    let left = drive.finished().await.unwrap();
+    assert_eq!((left.status(), bench.shelf.puts("a"), bench.shelf.puts("b")), ("running", 1, 0));
+    let run = bench.drive(left.id).await;
+    assert_eq!((run.status(), bench.shelf.puts("a"), bench.shelf.puts("b")), ("succeeded", 1, 1));
+    let told = bench.engine.history(run.id).await.unwrap();
+    let doubted = |body: &Body| matches!(body, Body::DoubtRaised { .. } | Body::DoubtSettled { .. });
+    assert!(!told.iter().any(|(event, _)| doubted(&event.body)), "nothing was left in doubt");
+}
+
+#[tokio::test]
 async fn a_dry_run_sends_no_write_and_lays_its_changes_over_later_reads() {
     let bench = bench(Mode::ReadOnly);
     let run = bench.run(PUT, Hands::DryRun).await;

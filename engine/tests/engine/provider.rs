@@ -39,6 +39,7 @@ pub struct Shelf {
     token: Mutex<Option<String>>,
     hang: AtomicBool,
     hung: Notify,
+    answer: Notify,
     misbehave: AtomicBool,
 }
 
@@ -66,6 +67,10 @@ impl Shelf {
     }
     pub async fn hung(&self) {
         self.hung.notified().await;
+    }
+    /// The answer that did not come comes after all.
+    pub fn answer(&self) {
+        self.answer.notify_one();
     }
     pub fn write_while_validating(&self) {
         self.misbehave.store(true, Ordering::SeqCst);
@@ -164,7 +169,7 @@ impl Action for Act {
         }
         if self.shelf.hang.swap(false, Ordering::SeqCst) {
             self.shelf.hung.notify_one();
-            std::future::pending::<()>().await;
+            self.shelf.answer.notified().await;
         }
         Ok(change.after.clone())
     }
