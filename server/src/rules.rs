@@ -3,7 +3,8 @@
 
 use http::Method;
 use runbook_identity::Permission::{
-    self, Acknowledge, Answer, Approve, Cancel, Declare, DryRun, OwnTokens, Read, ReadAudit, Reload, Undo,
+    self, Acknowledge, Answer, Approve, Cancel, Declare, DryRun, Note, OwnTokens, Read, ReadAudit, Reload,
+    Resolve, Start, Undo,
 };
 
 use self::Needs::{May, Open, Proof, SignedIn};
@@ -33,15 +34,6 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
     Rule { method, path, needs }
 }
 
-<<<<<<< HEAD
-=======
-use Needs::{May, Open, Proof, SignedIn};
-use Permission::{
-    Acknowledge, Answer, Approve, Cancel, Declare, DryRun, Note, OwnTokens, Read, ReadAudit, Reload, Resolve,
-    Start, Undo,
-};
-
->>>>>>> pages-work
 /// All routes.
 pub const RULES: &[Rule] = &[
     rule("GET", "/healthz", Open),
