@@ -75,6 +75,7 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/runs/{run}/answer", May(Read)),
     rule("POST", "/runs/{run}/answer", May(Answer)),
     rule("GET", "/runbooks", May(Read)),
+    rule("POST", "/runbooks/reload", May(Reload)),
     rule("GET", "/runbooks/{name}", May(Read)),
     rule("GET", "/runbooks/{name}/readiness", May(DryRun)),
     rule("GET", "/runbooks/{name}/start", May(DryRun)),

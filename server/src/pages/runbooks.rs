@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, State},
-    routing::get,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
 };
 use maud::{Markup, html};
 use runbook_core::runbook::{Choose, Kind, Runbook, Step, Trigger};
@@ -15,18 +16,31 @@ use serde::Deserialize;
 use super::{
     forms, graph,
     layout::{Here, page},
+    told,
     words::{self, Tone, mark, pill},
 };
-use crate::{RunbookFacts, api::page::Asked, gate::Caller, problem::Problem, project::Readiness, site::Site};
+use crate::{
+    RunbookFacts,
+    api::{self, page::Asked},
+    gate::Caller,
+    problem::Problem,
+    project::Readiness,
+    site::Site,
+};
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/runbooks", get(list))
+        .route("/runbooks/reload", post(reload))
         .route("/runbooks/{name}", get(one))
         .route("/runbooks/{name}/readiness", get(readiness))
 }
 
 async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Markup {
+    shown(&site, &caller, None)
+}
+
+fn shown(site: &Site, caller: &Caller, problem: Option<&Problem>) -> Markup {
     let catalog = site.project.catalog();
     let seen: Vec<&RunbookFacts> = catalog
         .iter()
@@ -35,12 +49,28 @@ async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Markup {
         .collect();
     let content = html! {
         h1 { "Runbooks" }
+        @if let Some(problem) = problem { (told::notice(problem)) }
         @if seen.is_empty() {
             p.empty { "There is no runbook that you may see. Runbooks are YAML files of the project; " code { "runbook new NAME" } " writes one." }
         }
         ul.cards { @for facts in seen { li { (card(facts)) } } }
+        @if caller.may(Permission::Reload, Scope::NOTHING).is_ok() {
+            form method="post" action="/runbooks/reload" {
+                (forms::csrf(caller))
+                p.buttons { button { "Read the files anew" } }
+            }
+        }
     };
-    page(&site, Some(&caller), Here::Runbooks, "Runbooks", &content)
+    page(site, Some(caller), Here::Runbooks, "Runbooks", &content)
+}
+
+/// Takes what the files say now. Where one has errors, all stay as they were.
+async fn reload(state: State<Arc<Site>>, caller: Caller, _sent: forms::Sent) -> Response {
+    let site = state.0.clone();
+    match api::runbooks::reload(state, caller.clone()).await {
+        Ok(_) => Redirect::to("/runbooks").into_response(),
+        Err(problem) => told::with_problem(shown(&site, &caller, Some(&problem)), &problem),
+    }
 }
 
 fn card(facts: &RunbookFacts) -> Markup {

@@ -354,6 +354,17 @@ async fn an_incident_that_still_burns_is_not_resolved_by_mistake() {
 }
 
 #[tokio::test]
+async fn runbooks_are_read_anew_by_those_who_look_after_the_server() {
+    let room = Room::new();
+    let (max, ada) = (room.sign_in("max").await, room.sign_in("ada").await);
+    ada.get("/runbooks").await.hides("Read the files anew");
+    ada.post("/runbooks/reload", &[]).await.is(403);
+    max.get("/runbooks").await.shows("Read the files anew");
+    max.post("/runbooks/reload", &[]).await.is(303);
+    max.get("/audit").await.shows("/api/v1/reload");
+}
+
+#[tokio::test]
 async fn a_token_is_shown_once_and_revoked_for_good() {
     let room = Room::new();
     let rob = room.sign_in("rob").await;
