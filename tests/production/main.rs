@@ -5,8 +5,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 #![expect(clippy::print_stderr, reason = "a skipped test says that it is")]
 
+mod browser;
 mod site;
 
+use browser::Browser;
 use serde_json::Value;
 use site::Site;
 
@@ -52,14 +54,15 @@ fn an_incident_is_mitigated_verified_and_can_be_taken_back() {
     assert_eq!(site.image(), "registry.test/api:2", "the revision is back");
 }
 
-/// Prometheus finds it, Alertmanager delivers it, an incident opens, the runbook starts, a person
-/// approves, the deployment is rolled back, recovery is verified, and the resolved alert closes the loop.
+/// Prometheus finds it, Alertmanager delivers it, an incident opens, the runbook starts, a second person
+/// approves in a browser, the deployment is rolled back, recovery is verified, and the resolved alert closes the loop.
 #[test]
 fn an_alert_of_the_real_alertmanager_is_brought_to_its_end() {
     if std::env::var_os("RUNBOOK_TEST_ALERTMANAGER").is_none() {
         eprintln!("skipped: RUNBOOK_TEST_ALERTMANAGER is not set");
         return;
     }
+    let (Some(mut browser), Some(mut watcher)) = (Browser::start(), Browser::start()) else { return };
     let Some(site) = Site::new() else { return };
     let server = site.serve();
     let mine = |incident: &Value| incident["service"] == site.service();
@@ -76,14 +79,27 @@ fn an_alert_of_the_real_alertmanager_is_brought_to_its_end() {
             .cloned()
     });
     assert_eq!(site.image(), "registry.test/api:2", "nothing is changed before somebody approves");
-    let approve = serde_json::json!({ "step": asked["step"], "digest": asked["approval"]["digest"] });
-    server.post(&format!("runs/{}/approve", asked["run"].as_str().unwrap()), &approve).unwrap();
+    let home = "http://127.0.0.1:18080/";
+    let sign_in = |browser: &mut Browser, name: &str| {
+        let page = browser.open(site.text(&["sign-in", name, "--url", home, "-q"], 0).trim());
+        browser.reads(&page, name);
+    };
+    sign_in(&mut browser, "bob");
+    sign_in(&mut watcher, "eve");
+    let watched = watcher.open(&format!("{home}incidents/{id}"));
+    watcher.reads(&watched, "investigating");
+    let run = asked["run"].as_str().unwrap();
+    let decide = browser.open(&format!("{home}runs/{run}/approve?step=mitigate.rollback"));
+    browser.reads(&decide, "registry.test/api:1");
+    browser.press(&decide, "Approve: change api in production");
     site.await_image("registry.test/api:1");
     site.latency(0.2);
     let resolved = site.until("the incident to be resolved", || {
         server.get(&format!("incidents/{id}")).filter(|incident| incident["state"] == "resolved")
     });
     assert_eq!(resolved["resolution"]["verified"], true, "{resolved:#}");
+    // The page that was open all the time shows it, without being loaded again.
+    watcher.reads(&watched, "resolved");
     let timeline = server.get(&format!("incidents/{id}/timeline")).unwrap();
     let kinds: Vec<&str> =
         timeline.as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect();

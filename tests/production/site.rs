@@ -80,7 +80,9 @@ environments:
   away: {{ kubernetes: {{ kubeconfig: {away} }}, {prometheus} }}
   lost: {{ kubernetes: {{ kubeconfig: no-such-kubeconfig }}, {prometheus} }}
 people:
-  groups: {{ sre-oncall: [{who}] }}
+  groups: {{ sre-oncall: [{who}, bob] }}
+auth:
+  roles: [{{ role: approver, to: [bob] }}, {{ role: viewer, to: [eve] }}, {{ role: admin, to: [{who}] }}]
 hooks:
   alertmanager: {{ source: alertmanager, bearer: {{ env: RUNBOOK_TEST_SECRET }} }}
 ",
@@ -299,17 +301,9 @@ pub struct Server {
 
 impl Server {
     pub fn get(&self, path: &str) -> Option<Value> {
-        self.ask(&["-X", "GET"], path)
-    }
-
-    pub fn post(&self, path: &str, body: &Value) -> Option<Value> {
-        self.ask(&["-H", "content-type: application/json", "-d", &body.to_string()], path)
-    }
-
-    fn ask(&self, how: &[&str], path: &str) -> Option<Value> {
         let authorization = format!("authorization: Bearer {}", self.token);
         let mut command = Command::new("curl");
-        command.args(["-sf", "-H", &authorization]).args(how);
+        command.args(["-sf", "-H", &authorization]);
         let answer = command.arg(format!("http://127.0.0.1:18080/api/v1/{path}")).output().unwrap();
         serde_json::from_slice(&answer.stdout).ok()
     }

@@ -4,6 +4,7 @@
 
 mod actions;
 mod check;
+mod containers;
 mod init;
 mod language;
 mod program;
