@@ -153,9 +153,14 @@ fn filled(text: &str, namespace: &str, name: &str) -> String {
     text.replace("NAMESPACE", namespace).replace("NAME", name)
 }
 
+/// Whether the quota counts the pods that there are, and none of them is about to go.
 async fn is_counted(world: &World) -> bool {
     let pods = world.get(&format!("/api/v1/namespaces/{}/pods", world.namespace)).await.unwrap();
-    let count = pods["items"].as_array().map_or(0, Vec::len).to_string();
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    if pods.iter().any(|pod| !pod["metadata"]["deletionTimestamp"].is_null()) {
+        return false;
+    }
+    let count = pods.len().to_string();
     let quotas = world.get(&format!("/api/v1/namespaces/{}/resourcequotas", world.namespace)).await.unwrap();
     quotas["items"].as_array().unwrap().iter().all(|quota| {
         let used = &quota["status"]["used"];

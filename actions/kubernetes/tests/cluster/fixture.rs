@@ -120,9 +120,10 @@ impl World {
         sound
     }
 
-    /// Waits until something holds of the cluster, whose controllers take their time.
+    /// Waits until something holds of the cluster, whose controllers take their time: seconds, and much
+    /// longer where the machine is busy with something else. Nothing is measured by this.
     pub async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
-        for _ in 0..400 {
+        for _ in 0..2_400 {
             if holds(self).await {
                 return;
             }
