@@ -33,6 +33,10 @@ impl RunId {
     pub fn new(id: Uuid) -> Self {
         Self(id)
     }
+    /// All of it as one number.
+    pub fn bits(self) -> u128 {
+        self.0.as_u128()
+    }
 }
 
 impl fmt::Display for RunId {

@@ -24,6 +24,7 @@ use runbook_core::{
 };
 
 use self::{
+    claim::Claims,
     fault::Fault,
     place::Place,
     reader::Reader,
@@ -39,6 +40,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Sqlite {
     place: Place,
+    claims: Claims,
     /// None where the database may only be read.
     writer: Option<Arc<Writer>>,
     reader: Reader,
@@ -86,6 +88,7 @@ impl Sqlite {
         let writer = Arc::new(writer);
         Ok(Self {
             writer: Some(Arc::clone(&writer)),
+            claims: Claims::beside(place.beside("-claims")),
             reader: Reader::new(place.clone(), true),
             watch: Watch::over_writer(writer, bell),
             place,
@@ -99,6 +102,7 @@ impl Sqlite {
         connect::expect_schema(&conn, &place)?;
         Ok(Self {
             writer: None,
+            claims: Claims::beside(place.beside("-claims")),
             reader: Reader::new(place.clone(), false),
             watch: Watch::over_files(place.clone(), Arc::default()),
             place,
@@ -150,10 +154,8 @@ impl Journal for Sqlite {
         if self.writer.is_none() {
             return Err(Fault::ReadOnly.at(&self.place));
         }
-        let (folder, name) = (self.place.beside(".claims"), run.to_string());
-        let place = self.place.clone();
-        let take = move || claim::take(&folder, &name).map_err(|error| Fault::of_io(&error).at(&place));
-        match blocking(&self.place, take).await? {
+        // It never waits, so it need not be done elsewhere.
+        match self.claims.take(run).map_err(|error| Fault::of_io(&error).at(&self.place))? {
             Some(claimed) => Ok(Claim::new(run, Arc::new(claimed))),
             None => Err(JournalError::Claimed { run }),
         }

@@ -18,7 +18,7 @@ async fn a_new_database_is_for_its_owner_alone() {
     let _claim = journal.claim(Story::new(1).run).await.unwrap();
     assert_eq!(journal.durability(), "sqlite, WAL, synchronous=FULL");
     let mut modes = BTreeMap::new();
-    for name in ["", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db.claims"] {
+    for name in ["", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-claims"] {
         let found = fs::metadata(path.with_file_name(name)).unwrap();
         modes.insert(name, found.permissions().mode() & 0o777);
     }
@@ -27,7 +27,7 @@ async fn a_new_database_is_for_its_owner_alone() {
         ("journal.db", 0o600),
         ("journal.db-shm", 0o600),
         ("journal.db-wal", 0o600),
-        ("journal.db.claims", 0o700),
+        ("journal.db-claims", 0o600),
     ];
     assert_eq!(modes, BTreeMap::from(expected));
 }
