@@ -4,7 +4,6 @@
 //! A driver holds a claim on its run; others only append what people said, and the driver notices.
 //! All state is in the journal: a killed driver's run goes on wherever it is resumed.
 
-pub mod clock;
 mod driver;
 mod error;
 mod mask;
@@ -27,8 +26,9 @@ use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use runbook_contract::clock::{self, Clock, System};
+
 pub use crate::{
-    clock::{Clock, System},
     driver::{Drive, Until},
     error::EngineError,
     mask::{NoSecrets, Secrets},

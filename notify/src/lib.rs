@@ -50,7 +50,6 @@
 //! No secret is in a document, a log or an error: they are read where they are used, each time, so a
 //! secret that is replaced is taken up at once.
 
-mod clock;
 mod config;
 mod http;
 mod notice;
@@ -63,8 +62,9 @@ pub mod pagerduty;
 pub mod slack;
 pub mod webhook;
 
+pub use runbook_contract::clock::{Clock, System};
+
 pub use crate::{
-    clock::{Clock, System},
     config::{
         Address, Channel, Email, Level, MailServer, Misconfigured, NotAMailServer, NotAnAddress, PagerDuty,
         Slack, Tls, Webhook,

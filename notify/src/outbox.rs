@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::kept::{Found, Kept};
 pub use self::limits::{KEPT, MOST_QUEUED};
 use crate::{
-    clock::Clock,
+    Clock,
     config::{Channel, Misconfigured, check},
     http::{Http, Trouble},
     notice::Notice,

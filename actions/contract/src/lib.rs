@@ -8,6 +8,7 @@
 //! outcome is in doubt: `observe` -> `landed`.
 
 pub mod access;
+pub mod clock;
 pub mod laws;
 pub mod registry;
 pub mod schema;

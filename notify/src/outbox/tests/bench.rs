@@ -2,15 +2,14 @@
 
 use std::{sync::Arc, time::Duration as StdDuration};
 
-use async_trait::async_trait;
-use runbook_contract::SecretSource;
-use runbook_core::{Timestamp, duration::Duration};
+use runbook_contract::{SecretSource, clock::Manual};
+use runbook_core::duration::Duration;
 use runbook_journal::{DocumentQuery, Mark, Memory, Shelf};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    Channel, Clock, Listed, Notice, Outbox, Site, State,
+    Channel, Listed, Notice, Outbox, Site, State,
     notice::samples,
     outbox::{
         Dispatch,
@@ -24,31 +23,6 @@ const LONGEST: StdDuration = StdDuration::from_secs(30);
 const TICK: StdDuration = StdDuration::from_millis(150);
 /// What no document, log or error may hold.
 pub(super) const CANARY: &str = "c4nary-s3cret";
-
-#[derive(Debug, Clone)]
-pub(super) struct Manual(Arc<watch::Sender<Timestamp>>);
-
-impl Manual {
-    pub(super) fn advance(&self, by: Duration) {
-        self.0.send_modify(|now| *now = by.after(*now));
-    }
-    pub(super) fn advance_to(&self, at: Timestamp) {
-        self.0.send_modify(|now| *now = at.max(*now));
-    }
-}
-
-#[async_trait]
-impl Clock for Manual {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-    async fn sleep_until(&self, at: Timestamp) {
-        let mut now = self.0.subscribe();
-        if now.wait_for(|now| *now >= at).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 pub(super) struct Bench {
     pub shelf: Arc<dyn Shelf>,
@@ -70,7 +44,7 @@ impl Drop for Worker {
 
 impl Bench {
     pub(super) fn new(channels: Vec<Channel>) -> Self {
-        let clock = Manual(Arc::new(watch::Sender::new(samples::at())));
+        let clock = Manual::at(samples::at());
         Self::on(Arc::new(Memory::new()), clock, channels)
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use runbook_core::duration::Duration;
 use tokio::sync::watch;
 
-/// Where the engine takes its time from.
+/// Where whatever waits takes its time from.
 #[async_trait]
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> Timestamp;
@@ -42,6 +42,10 @@ impl Manual {
     }
     pub fn advance(&self, by: Duration) {
         self.now.send_modify(|now| *now = by.after(*now));
+    }
+    /// Never back.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.now.send_modify(|now| *now = (*now).max(at));
     }
 }
 
@@ -79,6 +83,6 @@ impl Clock for Jumping {
         for _ in 0..8 {
             tokio::task::yield_now().await;
         }
-        self.0.now.send_modify(|now| *now = (*now).max(at));
+        self.0.advance_to(at);
     }
 }
