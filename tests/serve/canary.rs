@@ -1,14 +1,14 @@
 //! No secret gets out: planted ones are looked for in every answer, in the log and in the files of the
 //! store, also in base64 and as URLs have them.
 
-use std::fs;
+use std::{fs, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
     project::Project,
-    server::{Server, token},
+    server::{PATIENCE, Server, token},
 };
 
 const CONFIG: &str = "
@@ -73,7 +73,9 @@ async fn no_planted_secret_gets_out() {
     let dry = client.post(format!("{}/api/v1/runs", server.url)).bearer_auth(&token).json(&new).send();
     seen.push(("a dry-run".to_owned(), dry.await.unwrap().bytes().await.unwrap().to_vec()));
     // The run that the alert started asks, once it has looked.
+    let began = Instant::now();
     let open = loop {
+        assert!(began.elapsed() < PATIENCE, "the run asks nothing");
         let open: serde_json::Value = serde_json::from_slice(&ask("/api/v1/approvals").await).unwrap();
         if let Some(first) = open.as_array().unwrap().first() {
             break first.clone();

@@ -4,9 +4,13 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Stdio},
     thread,
+    time::Duration,
 };
 
 use crate::project::Project;
+
+/// However slow the machine, a test that waits longer has failed.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Server {
     child: Child,

@@ -14,7 +14,10 @@ use runbook_desk::kept::{self, Delivery, DeliveryState};
 use runbook_journal::{DocumentQuery, Order, RunQuery, Shelf, Sqlite};
 use serde_json::{Value, json};
 
-use crate::{project::Project, server::Server};
+use crate::{
+    project::Project,
+    server::{PATIENCE, Server},
+};
 
 const DELIVERIES: usize = 20_000;
 const GROUPS: usize = 40;
@@ -180,8 +183,10 @@ async fn send(
             })
         })
         .collect();
+    let began = Instant::now();
     if let Some(count) = stop_after {
         while answered.load(Ordering::Relaxed) < count {
+            assert!(began.elapsed() < PATIENCE, "the server answers no more");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         stop();
@@ -194,7 +199,9 @@ async fn send(
 
 /// Every delivery, once all of them are worked off.
 async fn worked_off(shelf: &Arc<dyn Shelf>) -> BTreeMap<String, Delivery> {
+    let began = Instant::now();
     loop {
+        assert!(began.elapsed() < PATIENCE, "deliveries are left");
         let new = DocumentQuery { state: Some("new".to_owned()), limit: 1, ..DocumentQuery::default() };
         if kept::list::<Delivery>(shelf, new).await.unwrap().is_empty() {
             break;
