@@ -61,6 +61,14 @@ pub struct Engine {
 /// How often what a person said is tried again when others append at the same moment.
 const MOST_TRIES: u32 = 32;
 
+/// A run as the journal tells it, wherever it is driven.
+///
+/// # Errors
+/// `EngineError::UnknownRun`, and what keeps its entries from being read.
+pub async fn load(journal: &dyn Journal, run: RunId) -> Result<Run, EngineError> {
+    Ok(Arc::unwrap_or_clone(Tip::load(journal, run).await?.run))
+}
+
 impl Engine {
     pub fn new(setup: Setup) -> Self {
         let performer = Performer {
@@ -147,7 +155,7 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        Ok(Arc::unwrap_or_clone(Tip::load(self.journal.as_ref(), run).await?.run))
+        load(self.journal.as_ref(), run).await
     }
 
     /// All events of a run with the hashes that chain them.
