@@ -114,7 +114,7 @@ impl Desk {
 
     /// All that follows from the end of a run: its group is free. Nothing does while it has not ended:
     /// only the run itself says so.
-    pub(crate) async fn settle(&self, run: RunId) -> Result<(), DeskError> {
+    pub async fn settle(&self, run: RunId) -> Result<(), DeskError> {
         let started = kept::find::<Started>(&self.shelf, &run.to_string()).await?;
         if started.is_none_or(|started| started.value.settled) {
             return Ok(());

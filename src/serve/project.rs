@@ -124,6 +124,10 @@ impl House for Served {
         Ok(self.wired(environment, Mode::ReadWrite).await?.engine(self.shelf.clone()))
     }
 
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        Ok(self.wired(environment, Mode::ReadOnly).await?.engine(self.shelf.clone()))
+    }
+
     fn severity(&self) -> Arc<Matrix> {
         self.severity.clone()
     }

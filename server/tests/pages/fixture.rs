@@ -117,6 +117,9 @@ impl House for Small {
     async fn engine(&self, _: &str) -> Result<Engine, String> {
         Ok(self.engine.clone())
     }
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
+    }
     fn severity(&self) -> Arc<Matrix> {
         Arc::new(Preset::S1.matrix())
     }
