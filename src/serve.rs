@@ -5,6 +5,6 @@ mod project;
 mod run;
 
 pub use self::{
-    project::{Served, granted},
+    project::{CLOSING, Served, granted},
     run::{Asked, run},
 };

@@ -18,6 +18,7 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub use crate::{
     project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    sweep::{Retention, Sweeper},
 };
 
 /// How long an answer may take; streams of events begin within it and then last.

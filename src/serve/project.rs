@@ -33,6 +33,9 @@ use crate::{
     wire::{self, Wired},
 };
 
+/// Who closes an incident whose recovery was verified.
+pub const CLOSING: Closing = Closing::WhenRecovered;
+
 /// A project that is served.
 #[derive(Debug)]
 pub struct Served {
@@ -133,7 +136,7 @@ impl House for Served {
     }
 
     fn closing(&self) -> Closing {
-        Closing::WhenRecovered
+        CLOSING
     }
 
     async fn created(&self, start: &Start) -> Result<Created, String> {

@@ -9,3 +9,5 @@ mod fixture;
 mod html;
 mod shop;
 mod showing;
+mod sweeping;
+mod telling;
