@@ -53,7 +53,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let (stop, stopping) = watch::channel(false);
     let supervised = watch::Sender::new(Supervised::default());
     let mut hooks = doors::open(&config)?;
-    let detectors = Detectors::open(&config, &served, &mut hooks).await?;
+    let detectors = Detectors::open(&config, &served, &shelf, &mut hooks).await?;
     let outbox = outbox(&config, &shelf, &public_url)?;
     let site = Arc::new(Site {
         settings: Settings {
@@ -73,7 +73,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
-    let watches = detectors.watches(&site);
+    let (watches, retired) = detectors.watches(&site);
+    let counted = site.clone();
     greet(&site, &config, app).await?;
     let herald = Herald::new(site.clone(), outbox.clone());
     let sweeper = Sweeper::new(site.clone(), config.server.retention.meant());
@@ -94,7 +95,9 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
     let watching = join_all(watches.iter().map(|watch| watch.watch(stopping.clone())));
-    let (done, (), (), (), (), (), (), _) = tokio::join!(
+    let counting = join_all(watches.iter().map(|watch| counted.count_rounds(watch, stopping.clone())));
+    let retiring = join_all(retired.iter().map(|watch| watch.retire(stopping.clone())));
+    let (done, (), (), (), (), (), (), _, _, _) = tokio::join!(
         http,
         herald.follow(stopping.clone()),
         sweeper.keep_tidy(stopping.clone()),
@@ -103,6 +106,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         desk.supervise(stopping.clone(), &supervised),
         end,
         watching,
+        counting,
+        retiring,
     );
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
