@@ -102,6 +102,10 @@ impl Wired {
             owner: person::this_process(),
         })
     }
+    /// An engine for dry-runs, whose journal goes with the process, beside the runs of a store.
+    pub fn foreseer(&self, others: Arc<dyn Journal>) -> Engine {
+        self.engine(memory()).beside(others)
+    }
     /// Behind a server people are told apart, so that an approval takes somebody else unless the
     /// environment says otherwise. In a simulated environment everybody still belongs to every group.
     pub fn behind_a_server(mut self) -> Self {

@@ -171,7 +171,7 @@ impl Project for Served {
         let created = self.request(start)?.created(&wired, Hands::DryRun, None);
         let created = Created { alert: start.alert.clone(), ..created };
         let before = wired.access.writes_sent();
-        let engine = wired.engine(wire::memory());
+        let engine = wired.foreseer(self.shelf.clone());
         let actor = Actor { name: by.to_owned(), how: Channel::Web };
         let mut drive =
             engine.launch(created, actor, Until::Ended).await.map_err(|error| error.to_string())?;
