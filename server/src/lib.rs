@@ -18,6 +18,8 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+pub mod tls;
+mod ways;
 
 use std::sync::Arc;
 
@@ -31,9 +33,10 @@ pub use crate::{
     ops::Counters,
     pages::login::ticket_id,
     problem::Problem,
-    project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
+    project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    ways::{Open, Ways},
 };
 
 /// How long an answer may take; streams of events begin within it and then last.

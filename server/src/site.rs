@@ -1,16 +1,16 @@
 //! What all handlers share.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use runbook_core::Timestamp;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::{Clock, Engine};
-use runbook_identity::{cookies::Transport, oidc::Oidc};
+use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
 use tokio::sync::watch;
 
-use crate::{Project, hooks::Hook, ops::Counters, problem::Problem};
+use crate::{Project, Ways, ops::Counters, problem::Problem};
 
 /// How the server is to behave.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ pub struct Site {
     pub desk: Desk,
     /// Reads runs and records what people say; the desk drives them.
     pub records: Engine,
-    pub hooks: BTreeMap<String, Hook>,
-    pub oidc: Option<Oidc>,
+    pub ways: Arc<Ways>,
     pub clock: Arc<dyn Clock>,
     pub outbox: Outbox,
     pub counters: Counters,

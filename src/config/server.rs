@@ -26,6 +26,10 @@ pub struct Server {
 pub struct Tls {
     /// The certificate and those above it, in PEM.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// Its private key, in PEM. Only the server's own user and group may read it.
     pub key: PathBuf,
+    /// Who vouches for the clients of hooks with `client_certificate`: certificates of authorities, in
+    /// PEM. Others need not show any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authorities: Option<PathBuf>,
 }

@@ -55,7 +55,7 @@ async fn page(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Marku
         url::form_urlencoded::byte_serialize(local(asked.next.as_deref()).as_bytes()).collect();
     let content = html! {
         h1 { "Sign in" }
-        @if site.oidc.is_some() {
+        @if site.ways.oidc().is_some() {
             p { a class="button" href=(format!("/login/begin?next={next}")) { "Sign in with your organization" } }
         } @else {
             p {
@@ -67,8 +67,8 @@ async fn page(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Marku
     layout::page(&site, None, layout::Here::Outside, "Sign in", &content)
 }
 
-fn provider(site: &Site) -> Result<&Oidc, Problem> {
-    site.oidc.as_ref().ok_or_else(|| Problem::missing("page", "/login/begin"))
+fn provider(site: &Site) -> Result<Arc<Oidc>, Problem> {
+    site.ways.oidc().ok_or_else(|| Problem::missing("page", "/login/begin"))
 }
 
 fn told(error: OidcError) -> Problem {

@@ -28,7 +28,8 @@ use runbook_identity::{Auth, Directory, config::RoleGrant, cookies::Transport};
 use runbook_journal::{Expect, Memory, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
-    Counters, EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
+    Counters, EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts, Settings, Site, Ticket,
+    ticket_id,
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
@@ -172,7 +173,7 @@ impl Project for Small {
         ];
         Ok(vec![Readiness { runbook: runbook.unwrap_or_default().to_owned(), ready: false, findings }])
     }
-    fn reload(&self) -> Result<Vec<finding::Finding>, String> {
+    fn reload(&self) -> Result<Reloaded, String> {
         Ok(Vec::new())
     }
 }
@@ -209,8 +210,7 @@ impl Fixture {
             project: project.clone(),
             desk: Desk::new(shelf.clone(), project, clock.clone()),
             records: engine.clone(),
-            hooks: BTreeMap::new(),
-            oidc: None,
+            ways: Arc::default(),
             clock,
             outbox: Outbox::new(shelf, Arc::new(runbook_notify::System), Vec::new(), None)
                 .expect("no channel is misconfigured"),
