@@ -11,6 +11,7 @@ mod herald;
 mod hooks;
 mod once;
 mod ops;
+mod origin;
 mod pages;
 mod problem;
 mod project;
@@ -18,6 +19,7 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod throttle;
 pub mod tls;
 mod ways;
 
@@ -36,6 +38,7 @@ pub use crate::{
     project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    throttle::Limits,
     ways::{Open, Ways},
 };
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use runbook_core::Timestamp;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::{Clock, Engine};
@@ -10,7 +11,7 @@ use runbook_journal::Shelf;
 use runbook_notify::Outbox;
 use tokio::sync::watch;
 
-use crate::{Project, Ways, ops::Counters, problem::Problem};
+use crate::{Limits, Project, Ways, ops::Counters, problem::Problem};
 
 /// How the server is to behave.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub open_as: Option<String>,
     /// Its address as others write it: for links, and to tell its own pages from others'.
     pub public_url: url::Url,
+    /// Who is believed where they say for whom they ask.
+    pub proxies: Vec<IpNet>,
     /// The version, for people.
     pub version: &'static str,
 }
@@ -36,6 +39,8 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     pub outbox: Outbox,
     pub counters: Counters,
+    /// How often an address may try to come in.
+    pub limits: Limits,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.
     pub stopping: watch::Receiver<bool>,

@@ -112,6 +112,7 @@ fn pin(config: &mut Config, before: &Config) -> Vec<String> {
         (config.store != before.store, "store"),
         (config.server.listen != before.server.listen, "server.listen"),
         (config.server.public_url != before.server.public_url, "server.public_url"),
+        (config.server.proxies != before.server.proxies, "server.proxies"),
         (config.server.tls.is_some() != before.server.tls.is_some(), "server.tls"),
         (config.detectors != before.detectors || moved, "detectors"),
     ] {
@@ -122,6 +123,7 @@ fn pin(config: &mut Config, before: &Config) -> Vec<String> {
     config.store.clone_from(&before.store);
     config.server.listen = before.server.listen;
     config.server.public_url.clone_from(&before.server.public_url);
+    config.server.proxies.clone_from(&before.server.proxies);
     if config.server.tls.is_some() != before.server.tls.is_some() {
         config.server.tls.clone_from(&before.server.tls);
     }

@@ -14,7 +14,7 @@ use runbook_engine::System;
 use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
-use runbook_server::{Counters, Herald, Open, Project as _, Settings, Site, Ways, tls::Tls};
+use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Ways, tls::Tls};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -65,6 +65,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
             transport,
             open_as: asked.no_login.then(|| person::at_the_terminal().name),
             public_url,
+            proxies: config.server.proxies.clone(),
             version: env!("CARGO_PKG_VERSION"),
         },
         project: served.clone(),
@@ -74,6 +75,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         clock: Arc::new(System),
         outbox: outbox.clone(),
         counters: Counters::default(),
+        limits: Limits::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
