@@ -19,6 +19,7 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod sweep;
 mod throttle;
 pub mod tls;
 mod ways;
@@ -38,6 +39,7 @@ pub use crate::{
     project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    sweep::{Retention, Sweeper},
     throttle::Limits,
     ways::{Open, Ways},
 };
