@@ -76,6 +76,7 @@ impl Engine {
             secrets: setup.secrets,
             limits: setup.limits,
             journal: setup.journal.clone(),
+            others: setup.journal.clone(),
             clock: setup.clock.clone(),
         };
         Self {
@@ -84,6 +85,14 @@ impl Engine {
             clock: setup.clock,
             owner: setup.owner,
         }
+    }
+
+    /// For dry-runs, whose own journal nobody keeps: where the runs are that may be at work on the
+    /// same targets. It is only read.
+    #[must_use]
+    pub fn beside(mut self, others: Arc<dyn Journal>) -> Self {
+        Arc::make_mut(&mut self.performer).others = others;
+        self
     }
 
     /// Creates a run. It does nothing until it is driven.

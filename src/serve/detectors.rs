@@ -37,7 +37,7 @@ impl Detectors {
         config: &Config,
         served: &Served,
         shelf: &Arc<dyn Shelf>,
-        hooks: &mut BTreeMap<String, Hook>,
+        hooks: &mut BTreeMap<String, Arc<Hook>>,
     ) -> Result<Self, CliError> {
         let mut configured = Vec::with_capacity(config.detectors.len());
         for detector in &config.detectors {
@@ -74,12 +74,12 @@ impl Detectors {
 }
 
 /// A door that a detector alone can come through: the secret lives as long as the process.
-fn own_door(name: &str, environment: String) -> Result<Hook, CliError> {
+fn own_door(name: &str, environment: String) -> Result<Arc<Hook>, CliError> {
     let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let proof = Proof::StandardWebhooks { secrets: vec![SecretString::from(secret)] };
     let door = Door::new(Source::Generic, proof)
         .map_err(|error| CliError::failed(format!("the door of detector `{name}`: {error}")))?;
-    Ok(Hook::new(door, environment, RATE))
+    Ok(Arc::new(Hook::new(door, environment, RATE)))
 }
 
 /// The detectors that are no longer configured and of which something may still fire. Each gets the door
@@ -87,7 +87,7 @@ fn own_door(name: &str, environment: String) -> Result<Hook, CliError> {
 async fn retired(
     config: &Config,
     shelf: &Arc<dyn Shelf>,
-    hooks: &mut BTreeMap<String, Hook>,
+    hooks: &mut BTreeMap<String, Arc<Hook>>,
 ) -> Result<Vec<Detector>, CliError> {
     let mut retired = Vec::new();
     for name in detect::names(shelf).await? {
@@ -133,7 +133,7 @@ struct Through {
 #[async_trait]
 impl Sink for Through {
     async fn deliver(&self, message: &Message) -> Result<(), String> {
-        let hook = self.site.hooks.get(&self.door).ok_or("the door is gone")?;
+        let hook = self.site.ways.hook(&self.door).ok_or("the door is gone")?;
         let body = message.body.to_string();
         let headers = hook
             .door

@@ -7,6 +7,7 @@ mod browser;
 mod escaping;
 mod fixture;
 mod html;
+mod limits;
 mod shop;
 mod showing;
 mod sweeping;
