@@ -133,14 +133,9 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
         inputs,
         reason: args.reason.clone(),
         overriding: args.overriding,
-        incident: args.incident.as_deref().map(named),
+        incident: args.incident.as_deref().map(desk::spelled),
         planned_at: args.plan_out.as_ref().map(|_| Timestamp::now()),
     })
-}
-
-/// An incident of ours by the one spelling of its id.
-fn named(incident: &str) -> String {
-    incident.parse::<IncidentId>().map_or_else(|_| incident.to_owned(), |id| id.to_string())
 }
 
 /// A dry-run: over transports that cannot write, in a journal that nobody keeps. Of the store it only
