@@ -132,6 +132,12 @@ impl KeptAlert {
         self.alert.status == AlertStatus::Firing
     }
 
+    /// The last that came of it, but for its end: that says nothing about what it did.
+    pub fn came_of_it(&self) -> Option<&Outcome> {
+        let is_more = |outcome: &&Outcome| !matches!(outcome.nothing, Some(Why::Resolved));
+        self.outcomes.iter().rev().find(is_more).or(self.outcomes.last())
+    }
+
     pub fn note(&mut self, outcome: Outcome) {
         self.outcomes.push(outcome);
         let surplus = self.outcomes.len().saturating_sub(Self::OUTCOMES);

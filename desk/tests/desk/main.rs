@@ -248,6 +248,10 @@ async fn an_alert_starts_its_runbook_once() {
     assert_eq!(run.created.inputs, json!({ "service": "api" }));
     assert_eq!(run.alert["labels"]["alertname"], "HighLatency");
     assert_eq!(run.requested_by, Actor { name: "am".to_owned(), how: Channel::Alert });
+    room.deliver(None, vec![over("HighLatency", "api", 1)]).await;
+    let kept = kept::find::<KeptAlert>(&room.shelf, &id).await.unwrap().unwrap().value;
+    assert_eq!(kept.outcomes.len(), 2);
+    assert!(kept.came_of_it().unwrap().started.is_some(), "its end does not say what it did");
 }
 
 #[tokio::test]
