@@ -110,11 +110,17 @@ pub async fn readiness(
 #[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks",
     responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn reload(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Value>, Problem> {
+    let (findings, later) = read_anew(&site, &caller).await?;
+    let count = site.project.catalog().len();
+    Ok(Json(json!({ "runbooks": count, "findings": findings, "later": later })))
+}
+
+/// How many findings there are, and what counts after a new start only.
+pub async fn read_anew(site: &Site, caller: &Caller) -> Result<(usize, Vec<String>), Problem> {
     caller.may(Permission::Reload, Scope::NOTHING)?;
     let reloaded = site.project.reload().map_err(Problem::invalid)?;
     let asked = audit::Asked { method: "POST".to_owned(), path: "/api/v1/reload".to_owned(), from: None };
     let detail = format!("{} runbooks", site.project.catalog().len());
-    audit::write(&site, Some(&caller.identity), &asked, Outcome::Done, "reloaded", &detail).await;
-    let count = site.project.catalog().len();
-    Ok(Json(json!({ "runbooks": count, "findings": reloaded.findings.len(), "later": reloaded.later })))
+    audit::write(site, Some(&caller.identity), &asked, Outcome::Done, "reloaded", &detail).await;
+    Ok((reloaded.findings.len(), reloaded.later))
 }
