@@ -35,7 +35,8 @@ impl Browser {
             ),
         );
         for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+            let params =
+                json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
             self.ask(Some(tab), "Input.dispatchMouseEvent", params);
         }
     }
@@ -66,7 +67,8 @@ impl Browser {
             }
         };
         let press = |kind: &str| -> Value {
-            let mut press = json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number });
+            let mut press =
+                json!({ "type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number });
             if let (Some(text), "keyDown") = (text, kind) {
                 press["text"] = Value::from(text);
             }

@@ -25,8 +25,9 @@ impl Browser {
     pub fn complaints(&mut self, tab: &Tab) -> Vec<String> {
         // What happened before the answer was told before it.
         self.evaluate(tab, "1");
-        let (own, others): (Vec<Value>, Vec<Value>) =
-            std::mem::take(&mut self.told).into_iter().partition(|told| told["sessionId"] == tab.session.as_str());
+        let (own, others): (Vec<Value>, Vec<Value>) = std::mem::take(&mut self.told)
+            .into_iter()
+            .partition(|told| told["sessionId"] == tab.session.as_str());
         self.told = others;
         own.iter().filter_map(complaint).collect()
     }
@@ -40,7 +41,9 @@ fn complaint(told: &Value) -> Option<String> {
         "Runtime.exceptionThrown" => Some(format!("a script fails: {}", params["exceptionDetails"])),
         // Told by the network itself, with what it was.
         "Log.entryAdded" if params["entry"]["source"] == "network" => None,
-        "Log.entryAdded" => Some(format!("{}: {}", text(&params["entry"]["source"]), text(&params["entry"]["text"]))),
+        "Log.entryAdded" => {
+            Some(format!("{}: {}", text(&params["entry"]["source"]), text(&params["entry"]["text"])))
+        }
         // A page that goes takes its requests with it.
         "Network.loadingFailed" if params["canceled"] == true => None,
         "Network.loadingFailed" => Some(format!("a request fails: {params}")),

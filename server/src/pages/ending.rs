@@ -68,7 +68,7 @@ fn cancel_page(
     let created = &run.created;
     let content = html! {
         (run::simulated(run))
-        h1 { "Cancel " (run::title(run)) "?" }
+        h1 { "Cancel “" (run::title(run)) "”?" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p.target { (created.runbook.name) " in " strong { (created.environment) } }
         p { "What is under way is brought to its end; nothing new begins." }
@@ -156,7 +156,7 @@ async fn undo_page(
 ) -> Markup {
     let content = html! {
         (run::simulated(run))
-        h1 { "Undo " (run::title(run)) "?" }
+        h1 { "Undo “" (run::title(run)) "”?" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p.target { (run.created.runbook.name) " in " strong { (run.created.environment) } }
         h2 { "What would be taken back, the last change first" }

@@ -317,7 +317,7 @@ async fn readiness(
     caller.may(Permission::DryRun, Scope::of(&environment, &name))?;
     let found = site.project.readiness(&environment, Some(&name)).await.map_err(Problem::unavailable)?;
     let content = html! {
-        h1 { "Would " (label(&facts.runbook)) " work now?" }
+        h1 { "Would “" (label(&facts.runbook)) "” work now?" }
         (ready_form(&site, &caller, &name, Some(&environment)))
         @for one in &found { (ready(one, &environment)) }
         @if found.is_empty() { p.empty { "Nothing could be looked at." } }

@@ -57,7 +57,7 @@ fn form_page(
             .hint("it takes the role responder"));
     }
     let content = html! {
-        h1 { "Start " (title) }
+        h1 { "Start “" (title) "”" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p { "First a dry-run: it reads, shows what would be done, and changes nothing." }
         form method="post" action={ "/runbooks/" (runbook.name) "/plan" } {
@@ -158,7 +158,7 @@ fn plan_page(
     let fails = run.decisive_step();
     let content = html! {
         (run::simulated(run))
-        h1 { "What " (run::title(run)) " would do" }
+        h1 { "What “" (run::title(run)) "” would do" }
         p.pills {
             (mark(Tone::Busy, "dry-run")) " "
             span { "in " strong { (created.environment) } ", changing nothing: " (writes) " writes were sent." }

@@ -40,7 +40,7 @@
   }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = texts.nextNode(); node; node = texts.nextNode()) {
-    if (/\b(undefined|null|NaN|Some\(|None)\b/.test(node.nodeValue) && !node.parentElement.closest('pre, .diff, code, script, .log')) faults.push(`it says ${node.nodeValue.trim()}`);
+    if (/\b(undefined|null|NaN)\b|Some\(|^None$/.test(node.nodeValue) && !node.parentElement.closest('pre, .diff, code, script, .log')) faults.push(`it says ${node.nodeValue.trim()}`);
   }
   return faults;
 }

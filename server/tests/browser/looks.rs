@@ -89,11 +89,7 @@ fn answers(stage: &Stage) -> Vec<(&'static str, String, &'static str)> {
                 "document.getElementById('name').value = 'pipeline'; document.querySelector('form[action=\"/access/tokens\"] button').click()",
             ),
         ),
-        (
-            "revoke",
-            stage.url("/access"),
-            send("document.querySelector('a[href$=\"/revoke\"]').click()"),
-        ),
+        ("revoke", stage.url("/access"), send("document.querySelector('a[href$=\"/revoke\"]').click()")),
     ]
 }
 
@@ -119,7 +115,12 @@ impl Look<'_> {
         let all = complaints.into_iter().chain(found).chain(checked);
         self.faults.extend(all.map(|fault| format!("{about}: {fault}")));
         if let Some(folder) = &self.pictures {
-            let file = format!("{}-{}-{light}{}.png", name.replace(' ', "-"), screen.width, scripts.replace([',', ' '], "-"));
+            let file = format!(
+                "{}-{}-{light}{}.png",
+                name.replace(' ', "-"),
+                screen.width,
+                scripts.replace([',', ' '], "-")
+            );
             fs::write(folder.join(file), self.browser.picture(tab)).unwrap();
         }
     }

@@ -115,7 +115,11 @@ async fn incidents(fixture: &Fixture, places: &mut Places) {
         fixture.site.desk.declare(opening, &rob()).await.expect("it is sound").id
     };
     let resolved = declared("Checkout is slow").await;
-    let resolve = || Input::Resolve { steady: None, force: Some("seen by hand".to_owned()), reason: Some("a slow disk".to_owned()) };
+    let resolve = || Input::Resolve {
+        steady: None,
+        force: Some("seen by hand".to_owned()),
+        reason: Some("a slow disk".to_owned()),
+    };
     fixture.site.desk.say(resolved, &rob(), resolve).await.expect("it can be resolved");
     places.insert("resolved incident", format!("/incidents/{resolved}"));
     let merged = declared("Nobody can pay, neither by card nor by transfer, in any of the shops of any country where there is one").await;

@@ -142,8 +142,10 @@ impl Action for Act {
                 return Err(Fault::unknown("the connection was lost after the request was sent"));
             }
             "shop.broken" => {
-                return Err(Fault::permanent("admission webhook \"quota.example.com\" denied the request: 12 pods \
-                     are more than the 8 that the namespace shop may have")
+                return Err(Fault::permanent(
+                    "admission webhook \"quota.example.com\" denied the request: 12 pods \
+                     are more than the 8 that the namespace shop may have",
+                )
                 .hint("ask the platform team for a larger quota, or scale to 8"));
             }
             _ => {}
