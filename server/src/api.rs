@@ -6,8 +6,10 @@ pub mod approvals;
 mod events;
 pub mod incidents;
 pub mod page;
+mod problems;
 pub mod runbooks;
 pub mod runs;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{problem::Problem, site::Site};
+
+pub use self::problems::{ReadProblems, WriteProblems};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +44,7 @@ pub fn description() -> Description {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("rbk_…").build();
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    components.responses.extend(problems::all().map(|(name, response)| (name, response.into())));
     description
 }
 

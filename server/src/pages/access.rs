@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -22,7 +22,7 @@ use super::{
     words::{self, Tone, mark, moment},
 };
 use crate::{
-    api::{self, access::NewToken},
+    api::{self, access::NewToken, page::Path},
     gate::Caller,
     problem::Problem,
     shelf::Token,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -25,7 +25,11 @@ use super::{
     run, told, words,
 };
 use crate::{
-    api::{self, approvals::Say, page::Asked},
+    api::{
+        self,
+        approvals::Say,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,

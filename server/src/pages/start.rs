@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     RunbookFacts,
-    api::{self, page::Asked, runs::NewRun},
+    api::{
+        self,
+        page::{Asked, Path},
+        runs::NewRun,
+    },
     gate::Caller,
     problem::Problem,
     site::Site,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
@@ -15,6 +15,7 @@ use crate::{
     api::{
         self,
         incidents::{Declare, Say, steady},
+        page::Path,
     },
     gate::Caller,
     pages::{

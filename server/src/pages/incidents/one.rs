@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{feed, forms};
 use crate::{
     api,
-    api::page::Asked,
+    api::page::{Asked, Path},
     gate::Caller,
     pages::{
         approvals,
