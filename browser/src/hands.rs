@@ -8,7 +8,7 @@ impl Browser {
     /// Presses the first button or link of that name, and waits until another page has loaded.
     pub fn press(&mut self, tab: &Tab, name: &str) {
         let found = format!(
-            "[...document.querySelectorAll('button, a')].find(it => it.innerText.trim().toLowerCase() === {})",
+            "[...document.querySelectorAll('button, a')].find(it => (it.innerText || '').trim().toLowerCase() === {})",
             json!(name.to_lowercase()),
         );
         self.until(tab, name, &format!("!!{found}"));

@@ -69,7 +69,7 @@ fn alone(site: &Site, caller: Option<&Caller>, problem: &Problem) -> Markup {
             @else { a.button href="/" { "To the overview" } }
         }
     };
-    page(site, caller, Here::Outside, problem.title, &content)
+    page(site, caller, Here::Outside, &first_upper(problem.title), &content)
 }
 
 /// A fragment as a sentence.

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::stage::Stage;
 
+/// What axe-core has rules about.
+const ALL_RULES: [&str; 6] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const COLOURS: [&str; 1] = ["color-contrast"];
 const FAULTS: &str = include_str!("faults.js");
 
 /// What can be opened as it is, as somebody who may do everything.
@@ -111,7 +114,7 @@ impl Look<'_> {
         let found = self.browser.evaluate(tab, &format!("({FAULTS})({}, {})", screen.width, screen.phone));
         let found = found.as_array().unwrap_or_else(|| panic!("{about}: nothing to look at")).clone();
         let found = found.iter().map(|fault| fault.as_str().unwrap().to_owned());
-        let checked = if screen.scripts { self.checked(tab) } else { Vec::new() };
+        let checked = if screen.scripts { self.checked(tab, screen) } else { Vec::new() };
         let all = complaints.into_iter().chain(found).chain(checked);
         self.faults.extend(all.map(|fault| format!("{about}: {fault}")));
         if let Some(folder) = &self.pictures {
@@ -126,11 +129,12 @@ impl Look<'_> {
     }
 
     /// What axe-core has against it.
-    fn checked(&mut self, tab: &Tab) -> Vec<String> {
+    fn checked(&mut self, tab: &Tab, screen: Screen) -> Vec<String> {
         let Some(axe) = &self.axe else { return Vec::new() };
         self.browser.evaluate(tab, axe);
-        let rules = json!({ "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-            "resultTypes": ["violations"] });
+        // By day and by night only the colours differ: on each screen, all is checked once.
+        let once = if screen.phone == screen.dark { ALL_RULES.as_slice() } else { COLOURS.as_slice() };
+        let rules = json!({ "runOnly": once, "resultTypes": ["violations"] });
         let run = format!(
             "axe.run(document, {rules}).then((all) => all.violations.flatMap((one) =>
                  one.nodes.map((node) => `${{one.id}}: ${{node.html.slice(0, 120)}}: ${{node.failureSummary}}`)))"

@@ -84,7 +84,7 @@ fn runs(max: &mut Person<'_>) {
         .press("Show what it would do")
         .reads("What “High API latency” would do");
     max.press("Run high-latency in production").reads("trying");
-    max.press("Cancel…").press("Cancel the run").reads("High API latency");
+    max.place("long run").press("Cancel…").press("Cancel the run").reads("max cancelled the run");
     max.place("undo").press("Take the changes back").reads("Add pods");
     max.go("/runs").reads("high-latency");
 }
