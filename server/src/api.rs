@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alerts;
 pub mod approvals;
+mod documents;
 mod events;
 pub mod incidents;
 pub mod page;
@@ -44,6 +45,7 @@ pub fn description() -> Description {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("rbk_…").build();
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    components.schemas.extend(documents::all());
     components.responses.extend(problems::all().map(|(name, response)| (name, response.into())));
     description
 }

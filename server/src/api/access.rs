@@ -21,7 +21,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    ReadProblems, WriteProblems,
+    ReadProblems, WriteProblems, documents,
     page::{Asked, Page, Paging, Path, cursor},
     schemas,
 };
@@ -35,7 +35,7 @@ use crate::{
 
 /// Who the caller is, and what they may do.
 #[utoipa::path(get, path = "/api/v1/me", tag = "access", operation_id = "me",
-    responses((status = 200, body = Object), ReadProblems))]
+    responses((status = 200, body = documents::Me), ReadProblems))]
 pub async fn me(caller: Caller) -> Json<Value> {
     let identity = &caller.identity;
     Json(json!({
@@ -48,7 +48,7 @@ pub async fn me(caller: Caller) -> Json<Value> {
 
 /// List the caller's tokens; for those who manage tokens, everybody's.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens", params(Paging),
-    responses((status = 200, body = Page), ReadProblems))]
+    responses((status = 200, body = documents::TokenPage), ReadProblems))]
 pub async fn tokens(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -84,7 +84,7 @@ pub struct NewToken {
 
 /// Make a token. It is shown in this answer only.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", operation_id = "make_token", request_body = NewToken,
-    responses((status = 201, body = Object), WriteProblems))]
+    responses((status = 201, body = documents::TokenMade), WriteProblems))]
 pub async fn mint(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -123,7 +123,7 @@ fn refused(error: MintError) -> Problem {
 
 /// Revoke a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", operation_id = "revoke_token", params(("id" = String, Path)),
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::TokenRecord), WriteProblems))]
 pub async fn revoke(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -157,7 +157,7 @@ async fn told(site: &Site, caller: &Caller, code: &str, found: &Found<Token>) {
 
 /// What was refused to whom, and what was done to the server; newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "access", operation_id = "list_audit", params(Paging),
-    responses((status = 200, body = Page), ReadProblems))]
+    responses((status = 200, body = documents::AuditPage), ReadProblems))]
 pub async fn audit(
     State(site): State<Arc<Site>>,
     caller: Caller,

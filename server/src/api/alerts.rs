@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
-    ReadProblems,
+    ReadProblems, documents,
     page::{Asked, Page, Paging, Path, cursor},
 };
 use crate::{gate::Caller, problem::Problem, site::Site};
@@ -34,7 +34,7 @@ pub struct Filter {
 
 /// List alerts, newest first, each with what it started and why it did not.
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", operation_id = "list_alerts", params(Filter),
-    responses((status = 200, body = Page), ReadProblems))]
+    responses((status = 200, body = documents::AlertPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -58,7 +58,7 @@ pub async fn list(
 
 /// One alert.
 #[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", operation_id = "show_alert", params(("id" = String, Path)),
-    responses((status = 200, body = Object), ReadProblems))]
+    responses((status = 200, body = documents::Alert), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,

@@ -12,7 +12,7 @@ use runbook_journal::RunQuery;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ReadProblems, WriteProblems, page::Path, runs};
+use super::{ReadProblems, WriteProblems, documents, page::Path, runs};
 use crate::{
     gate::Caller,
     problem::{Body, Problem},
@@ -24,7 +24,7 @@ const MOST: usize = 1_000;
 
 /// List what is open: gates, choices, manual steps, questions in doubt; the oldest first.
 #[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals",
-    responses((status = 200, body = [Object]), ReadProblems))]
+    responses((status = 200, body = [documents::Question]), ReadProblems))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let runs = open(&site, &caller).await?;
     let documents = runs
@@ -66,7 +66,7 @@ pub struct Approve {
 /// Approve exactly the change that was looked at.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", operation_id = "approve", params(("run" = String, Path)),
     request_body = Approve,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn approve(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -88,7 +88,7 @@ pub struct Reject {
 /// Reject what a run asks.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", operation_id = "reject", params(("run" = String, Path)),
     request_body = Reject,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn reject(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -111,7 +111,7 @@ pub struct Delegate {
 /// Let somebody else decide in one's place.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", operation_id = "delegate", params(("run" = String, Path)),
     request_body = Delegate,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn delegate(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -141,7 +141,7 @@ pub struct Say {
 /// Answer what a run asks: pick an option, report a manual step, settle a doubt.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", operation_id = "answer", params(("run" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn answer(
     State(site): State<Arc<Site>>,
     caller: Caller,

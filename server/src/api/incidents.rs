@@ -20,7 +20,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    ReadProblems, WriteProblems,
+    ReadProblems, WriteProblems, documents,
     page::{Asked, Page, Paging, Path, cursor},
     runs::bounded,
     schemas,
@@ -47,7 +47,7 @@ pub struct Filter {
 
 /// List incidents, newest first.
 #[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", operation_id = "list_incidents", params(Filter),
-    responses((status = 200, body = Page), ReadProblems))]
+    responses((status = 200, body = documents::IncidentPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -86,7 +86,7 @@ pub async fn load(site: &Site, caller: &Caller, id: &str) -> Result<Arc<Incident
 
 /// One incident.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", operation_id = "show_incident", params(("id" = String, Path)),
-    responses((status = 200, body = Object), ReadProblems))]
+    responses((status = 200, body = documents::Incident), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -105,7 +105,7 @@ const MOST: usize = 20_000;
 
 /// Alerts, runs, approvals, notes: everything that happened, in one order.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", operation_id = "incident_timeline", params(("id" = String, Path)),
-    responses((status = 200, body = [Object]), ReadProblems))]
+    responses((status = 200, body = [documents::TimelineEntry]), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -144,7 +144,7 @@ pub struct Declare {
 
 /// Declare an incident.
 #[utoipa::path(post, path = "/api/v1/incidents", tag = "incidents", operation_id = "declare_incident", request_body = Declare,
-    responses((status = 201, body = Object), WriteProblems))]
+    responses((status = 201, body = documents::Incident), WriteProblems))]
 pub async fn declare(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -234,7 +234,7 @@ pub enum Say {
 /// a role, link, merge, resolve, reopen.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}", tag = "incidents", operation_id = "say_to_incident", params(("id" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::Incident), WriteProblems))]
 pub async fn say(
     State(site): State<Arc<Site>>,
     caller: Caller,

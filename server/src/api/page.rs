@@ -8,7 +8,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use runbook_core::{Timestamp, Value};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -28,7 +28,7 @@ pub struct Paging {
 }
 
 /// One page of a list.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Page {
     pub items: Vec<Value>,
     /// Where the next page begins; null on the last one.

@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
-    ReadProblems, WriteProblems,
+    ReadProblems, WriteProblems, documents,
     page::{Asked, Path},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub async fn environments(
 
 /// List the runbooks that the caller sees.
 #[utoipa::path(get, path = "/api/v1/runbooks", tag = "runbooks", operation_id = "list_runbooks",
-    responses((status = 200, body = [Object]), ReadProblems))]
+    responses((status = 200, body = [documents::RunbookBrief]), ReadProblems))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let seen = |name: &str| caller.may(Permission::Read, Scope::runbook(name)).is_ok();
     let catalog = site.project.catalog();
@@ -55,7 +55,7 @@ fn brief(facts: &RunbookFacts) -> Value {
 
 /// One runbook, as its file has it.
 #[utoipa::path(get, path = "/api/v1/runbooks/{name}", tag = "runbooks", operation_id = "show_runbook", params(("name" = String, Path)),
-    responses((status = 200, body = Object), ReadProblems))]
+    responses((status = 200, body = documents::Runbook), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -107,7 +107,7 @@ pub async fn readiness(
 
 /// Read the runbooks anew. Where one has errors, all stay as they were.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks", operation_id = "reload",
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::Reloaded), WriteProblems))]
 pub async fn reload(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.may(Permission::Reload, Scope::NOTHING)?;
     let findings = site.project.reload().map_err(Problem::invalid)?;

@@ -23,7 +23,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    ReadProblems, WriteProblems,
+    ReadProblems, WriteProblems, documents,
     page::{Asked, Page, Paging, Path},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub struct Filter {
 
 /// List runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", operation_id = "list_runs", params(Filter),
-    responses((status = 200, body = Page), ReadProblems))]
+    responses((status = 200, body = documents::RunPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -107,7 +107,7 @@ const LONGEST: usize = 2_000;
 
 /// Start a run, or foresee one.
 #[utoipa::path(post, path = "/api/v1/runs", tag = "runs", operation_id = "start_run", request_body = NewRun,
-    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = Object), WriteProblems))]
+    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = documents::Run), WriteProblems))]
 pub async fn start(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -158,7 +158,7 @@ pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId,
 
 /// A run, step by step.
 #[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", operation_id = "show_run", params(("run" = String, Path)),
-    responses((status = 200, body = Object), ReadProblems))]
+    responses((status = 200, body = documents::Run), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -170,7 +170,7 @@ pub async fn one(
 
 /// What happened in a run, entry by entry.
 #[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", operation_id = "run_timeline", params(("run" = String, Path)),
-    responses((status = 200, body = [Object]), ReadProblems))]
+    responses((status = 200, body = [documents::TimelineEntry]), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -193,7 +193,7 @@ pub struct CancelRun {
 /// Cancel a run; what is under way is brought to its end.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", operation_id = "cancel_run", params(("run" = String, Path)),
     request_body = CancelRun,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn cancel(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -213,7 +213,7 @@ pub struct UndoRun {
 /// Take the changes of an ended run back, the last one first.
 #[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", operation_id = "undo_run", params(("run" = String, Path)),
     request_body = UndoRun,
-    responses((status = 200, body = Object), WriteProblems))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn undo(
     State(site): State<Arc<Site>>,
     caller: Caller,
