@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     RunbookFacts,
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     project::Readiness,
@@ -322,7 +325,7 @@ async fn readiness(
     caller.may(Permission::DryRun, Scope::of(&environment, &name))?;
     let found = site.project.readiness(&environment, Some(&name)).await.map_err(Problem::unavailable)?;
     let content = html! {
-        h1 { "Would " (label(&facts.runbook)) " work now?" }
+        h1 { "Would “" (label(&facts.runbook)) "” work now?" }
         (ready_form(&site, &caller, &name, Some(&environment)))
         @for one in &found { (ready(one, &environment)) }
         @if found.is_empty() { p.empty { "Nothing could be looked at." } }
