@@ -95,10 +95,12 @@ pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Ne
         Err((problem, _)) if problem.status == 401 && wants_page(&asked) => {
             return Redirect::to(&format!("/login?next={}", encoded(&asked.path))).into_response();
         }
-        Err((problem, who)) => {
+        Err((problem, caller)) => {
             let mut response = problem.into_response();
-            if let Some(identity) = who.clone() {
-                response.extensions_mut().insert(Caller { identity, csrf: None });
+            let who = caller.as_ref().map(|caller| caller.identity.clone());
+            // Whoever may not do anything can still leave.
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(caller);
             }
             (response, who)
         }
@@ -146,7 +148,7 @@ async fn within(site: &Site, throttle: &Throttle, origin: Origin, asked: &Asked)
     Err(problem)
 }
 
-type Turned = (Problem, Option<Identity>);
+type Turned = (Problem, Option<Caller>);
 
 async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Request, Turned> {
     if needs == Needs::Open {
@@ -162,7 +164,7 @@ async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Reques
             .hint("send `authorization: Bearer rbk_…`, or sign in at /login");
         return Err((problem, None));
     };
-    let turned = |problem| (problem, Some(caller.identity.clone()));
+    let turned = |problem| (problem, Some(caller.clone()));
     if !is_safe(request.method()) {
         request = own_pages_only(site, &caller, request).await.map_err(turned)?;
     }

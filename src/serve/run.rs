@@ -16,7 +16,7 @@ use runbook_journal::Shelf;
 use runbook_notify::Outbox;
 use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Ways, tls::Tls};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use url::Url;
@@ -42,6 +42,7 @@ pub struct Asked {
 
 /// Serves until it is told to stop.
 pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliError> {
+    let signals = Signals::listen()?;
     let listen = asked.listen.or(config.server.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
     let listener = listener(listen)?;
     let listen = listener.local_addr().unwrap_or(listen);
@@ -96,7 +97,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         }
     };
     let end = async {
-        until_told(&served, app).await;
+        signals.until_told(&served, app).await;
         stop.send_replace(true);
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
@@ -182,28 +183,47 @@ async fn greet(site: &Site, config: &Config, app: &App) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Until somebody ends the server. A hang-up reads the configuration and the runbooks anew.
-async fn until_told(served: &Served, app: &App) {
-    let streams =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
-        tracing::error!("signals cannot be received: only a kill ends the server");
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return,
-            _ = terminate.recv() => return,
-            _ = hangup.recv() => match served.reload() {
-                Ok(read) => {
-                    let count = served.catalog().len();
-                    app.say(&format!("read anew: {count} runbooks, {} findings", read.findings.len()));
-                    if !read.later.is_empty() {
-                        app.say(&format!("after a new start only: {}", read.later.join(", ")));
-                    }
-                }
-                Err(why) => tracing::error!(%why, "what was to be read anew cannot be used"),
-            },
+/// What the server is told by signals. They are listened to from the first moment on: by default, each
+/// of them ends a process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let of = |kind| {
+            signal(kind).map_err(|error| CliError::failed(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until somebody ends the server. A hang-up reads the configuration and the runbooks anew.
+    async fn until_told(mut self, served: &Served, app: &App) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => read_anew(served, app),
+            }
         }
+    }
+}
+
+fn read_anew(served: &Served, app: &App) {
+    match served.reload() {
+        Ok(read) => {
+            let count = served.catalog().len();
+            app.say(&format!("read anew: {count} runbooks, {} findings", read.findings.len()));
+            if !read.later.is_empty() {
+                app.say(&format!("after a new start only: {}", read.later.join(", ")));
+            }
+        }
+        Err(why) => tracing::error!(%why, "what was to be read anew cannot be used"),
     }
 }

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use runbook_core::Timestamp;
 use runbook_desk::kept::{self, Found, KeptAlert};
@@ -22,7 +18,7 @@ use super::{
 use crate::{
     api::{
         self,
-        page::{Asked, Paging, cursor},
+        page::{Asked, Paging, Path, cursor},
     },
     gate::Caller,
     problem::Problem,

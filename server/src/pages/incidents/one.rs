@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{feed, forms};
 use crate::{
     api,
-    api::page::Asked,
+    api::page::{Asked, Path},
     gate::Caller,
     pages::{
         approvals,
@@ -85,7 +85,7 @@ fn whole(
     let About { incident, log, asking } = about;
     let now = site.now();
     html! {
-        div id="head" data-live {
+        div id="head" data-live data-from={ "/incidents/" (incident.id) @if all { "?all=yes" } } {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -99,13 +99,15 @@ fn whole(
             }
         }
         (forms::all(site, caller, incident, sent))
-        section id="runs" data-live aria-labelledby="runs-title" {
-            h2 id="runs-title" { "Runs" }
-            (runs(incident, now))
-        }
-        section id="alerts" data-live aria-labelledby="alerts-title" {
-            h2 id="alerts-title" { "Alerts" }
-            (alerts(incident, now))
+        div.pair {
+            section id="runs" data-live aria-labelledby="runs-title" {
+                h2 id="runs-title" { "Runs" }
+                (runs(incident, now))
+            }
+            section id="alerts" data-live aria-labelledby="alerts-title" {
+                h2 id="alerts-title" { "Alerts" }
+                (alerts(incident, now))
+            }
         }
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
@@ -159,9 +161,12 @@ fn header(incident: &Incident, now: Timestamp) -> Markup {
         dl.facts {
             @if let Some(environment) = &incident.environment { dt { "Environment" } dd { strong { (environment) } } }
             @if let Some(service) = &incident.service { dt { "Service" } dd { (service) } }
-            dt { "Open since" } dd { (moment(incident.opened_at, now)) ", for " (took(incident.opened_at, incident.resolved_at().unwrap_or(now))) }
+            @match incident.resolved_at() {
+                Some(resolved) => { dt { "Opened" } dd { (moment(incident.opened_at, now)) ", lasted " (took(incident.opened_at, resolved)) } },
+                None => { dt { "Open since" } dd { (moment(incident.opened_at, now)) } },
+            }
             @for role in Role::ALL {
-                @if !incident.holders(role).is_empty() { dt { (role) } dd { (incident.holders(role).join(", ")) } }
+                @if !incident.holders(role).is_empty() { dt { (told::first_upper(&role.to_string())) } dd { (incident.holders(role).join(", ")) } }
             }
             @if !incident.links.is_empty() {
                 dt { "Linked" } dd { @for other in &incident.links { a href={ "/incidents/" (other) } { (other) } " " } }
