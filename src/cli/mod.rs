@@ -13,6 +13,7 @@ mod check;
 mod completions;
 mod describe;
 mod detect;
+mod elsewhere;
 mod ending;
 mod fields;
 mod init;
