@@ -6,6 +6,7 @@
 
 mod api;
 mod audit;
+mod device;
 mod gate;
 mod herald;
 mod hooks;
@@ -31,6 +32,7 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
+    device::Waiting,
     herald::Herald,
     hooks::{Hook, deliver},
     ops::Counters,
@@ -58,6 +60,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(ops::routes())
         .merge(hooks::routes())
         .merge(slack::routes())
+        .merge(device::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::wrong_method);
     inside

@@ -11,7 +11,7 @@ use runbook_journal::Shelf;
 use runbook_notify::Outbox;
 use tokio::sync::watch;
 
-use crate::{Limits, Project, Ways, ops::Counters, problem::Problem};
+use crate::{Limits, Project, Waiting, Ways, ops::Counters, problem::Problem};
 
 /// How the server is to behave.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Site {
     pub counters: Counters,
     /// How often an address may try to come in.
     pub limits: Limits,
+    /// Who signs in from a command line right now.
+    pub devices: Waiting,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.
     pub stopping: watch::Receiver<bool>,

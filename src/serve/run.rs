@@ -14,7 +14,9 @@ use runbook_engine::System;
 use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
-use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Ways, tls::Tls};
+use runbook_server::{
+    Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Waiting, Ways, tls::Tls,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -77,6 +79,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         outbox: outbox.clone(),
         counters: Counters::default(),
         limits: Limits::default(),
+        devices: Waiting::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use regex::Regex;
 use reqwest::{Client, RequestBuilder, Response, header, redirect};
-use runbook_core::Timestamp;
+use runbook_core::{Timestamp, duration::Duration};
 use runbook_desk::kept::{self, Kept};
 use runbook_journal::{DocumentQuery, Expect, Shelf, Sqlite};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -205,10 +205,31 @@ async fn somebody_signs_in_and_out_with_a_browser() {
         (&"oncall".into(), &"127.0.0.1".into(), &issuer.as_str().into())
     );
 
+    // A token is shown once, whatever key its request had, and is nowhere in the store.
+    let csrf = Regex::new(r#"name="csrf" value="([^"]+)""#).unwrap().captures(&page).unwrap()[1].to_owned();
+    let new = json!({
+        "name": "mine",
+        "rights": [{ "role": "viewer", "environments": ["*"], "runbooks": ["*"] }],
+        "expires_at": Duration::from_secs(600).after(Timestamp::now()),
+    });
+    let make = || {
+        let request = ann.client.post(ann.url("/api/v1/tokens")).json(&new);
+        request.header("x-csrf-token", &csrf).header("idempotency-key", "k1")
+    };
+    let (first, second) = (make(), make());
+    let made: Value = ann.send(first).await.json().await.unwrap();
+    let secret =
+        made["token"].as_str().unwrap_or_else(|| panic!("{made}")).rsplit('_').next().unwrap().to_owned();
+    assert_eq!(ann.send(second).await.status(), 409);
+    for file in std::fs::read_dir(house.project.path(".runbook")).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+    }
+
     // Out, with a form of one of our pages only; then the cookie is worth nothing.
     let out = ann.client.post(ann.url("/logout"));
     assert_eq!(ann.send(out).await.status(), 403);
-    let csrf = Regex::new(r#"name="csrf" value="([^"]+)""#).unwrap().captures(&page).unwrap()[1].to_owned();
     let kept = ann.cookies.clone();
     let out = ann.client.post(ann.url("/logout")).form(&[("csrf", csrf)]);
     let response = ann.send(out).await;

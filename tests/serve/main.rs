@@ -10,6 +10,7 @@ mod browser;
 mod canary;
 mod certificates;
 mod clients;
+mod laptop;
 mod login;
 #[path = "../project/folder.rs"]
 mod project;

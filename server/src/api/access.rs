@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     audit,
     gate::Caller,
+    once::ShownOnce,
     problem::{Body, Problem},
     shelf::{AuditEntry, Outcome, Token},
     site::Site,
@@ -93,7 +94,7 @@ pub async fn mint(
     let (found, token) = make(&site, &caller, new).await?;
     let mut answer = found.value.document();
     answer["token"] = Value::from(token.expose_secret());
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Json(answer)).into_response())
 }
 
 /// Makes a token and keeps its record.

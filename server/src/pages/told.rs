@@ -17,7 +17,7 @@ use super::{
 use crate::{gate::Caller, problem::Problem, site::Site};
 
 /// Where programs ask: they are told in JSON.
-const PROGRAMS: [&str; 5] = ["/api/", "/hooks/", "/healthz", "/readyz", "/metrics"];
+const PROGRAMS: [&str; 6] = ["/api/", "/hooks/", "/login/device", "/healthz", "/readyz", "/metrics"];
 
 /// A problem as a part of a page.
 pub fn notice(problem: &Problem) -> Markup {

@@ -28,7 +28,7 @@ use runbook_journal::{Expect, Memory, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
     Counters, EnvironmentFacts, Finding, Limits, Project, Readiness, Reloaded, RunbookFacts, Settings, Site,
-    Ticket, ticket_id,
+    Ticket, Waiting, ticket_id,
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
@@ -228,6 +228,7 @@ impl Fixture {
             outbox: Outbox::new(shelf, clock.clone(), channels, None).expect("no channel is misconfigured"),
             counters: Counters::default(),
             limits: Limits::default(),
+            devices: Waiting::default(),
             supervised: counts.subscribe(),
             stopping: stop.subscribe(),
         };
