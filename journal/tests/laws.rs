@@ -1,10 +1,14 @@
-//! Both journals obey the laws.
+//! All journals obey the laws.
+
+#[path = "postgres/database.rs"]
+mod database;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
+use database::Database;
 use runbook_journal::{Memory, Shelf, Sqlite, laws};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,6 +35,31 @@ async fn sqlite_on_one_thread() {
     laws::hold(async || {
         let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
         Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Shelf>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres() {
+    on_postgres().await;
+}
+
+#[tokio::test]
+async fn postgres_on_one_thread() {
+    on_postgres().await;
+}
+
+async fn on_postgres() {
+    if Database::new().await.is_none() {
+        return;
+    }
+    // The one of the law before is dropped once the next is there.
+    let present = Mutex::new(None);
+    laws::hold(async || {
+        let database = Database::new().await.unwrap();
+        let journal = Arc::new(database.open().await) as Arc<dyn Shelf>;
+        let _before = present.lock().unwrap().replace(database);
+        journal
     })
     .await;
 }

@@ -14,7 +14,7 @@ use super::{
     column, shelf,
     writer::{Append, Asked, Part},
 };
-use crate::{JournalError, lease::Lease};
+use crate::{JournalError, lease::Lease, time};
 
 const HEAD: &str = "SELECT num, seq, hash FROM runs WHERE id = ?1";
 
@@ -165,7 +165,7 @@ fn lock(
     let mut lease = lease.optional()?.unwrap_or_default();
     let answer = lease.take(target, run, now, until);
     if let (Ok(fence), Some((holder, until))) = (&answer, lease.holder) {
-        let row = (target, holder.to_string(), *fence, column::from_time(until));
+        let row = (target, holder.to_string(), *fence, time::text(until));
         transaction.prepare_cached(LOCK)?.execute(row)?;
     }
     Ok(answer)
