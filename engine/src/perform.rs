@@ -33,7 +33,7 @@ const VERIFY_AT_MOST: Duration = Duration::from_millis(50);
 /// How long the transport is given beyond what it was told.
 const GRACE: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Performer {
     pub registry: Registry,
     pub secrets: Arc<dyn Secrets>,

@@ -4,7 +4,7 @@
 mod database;
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -50,16 +50,10 @@ async fn postgres_on_one_thread() {
 }
 
 async fn on_postgres() {
-    if Database::new().await.is_none() {
-        return;
-    }
-    // The one of the law before is dropped once the next is there.
-    let present = Mutex::new(None);
+    let Some(database) = Database::new().await else { return };
     laws::hold(async || {
-        let database = Database::new().await.unwrap();
-        let journal = Arc::new(database.open().await) as Arc<dyn Shelf>;
-        let _before = present.lock().unwrap().replace(database);
-        journal
+        database.clear().await;
+        Arc::new(database.open().await) as Arc<dyn Shelf>
     })
     .await;
 }

@@ -200,6 +200,7 @@ impl Journal for Through {
 
     async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
         tokio::select! {
+            biased;
             lost = self.holding.lost() => Err(lost),
             mark = self.inner.line.changed(run, after, since) => Ok(mark),
         }
