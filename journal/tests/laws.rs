@@ -1,14 +1,10 @@
-//! All journals obey the laws.
-
-#[path = "postgres/database.rs"]
-mod database;
+//! The journals that need no server obey the laws.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use database::Database;
 use runbook_journal::{Memory, Shelf, Sqlite, laws};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,25 +31,6 @@ async fn sqlite_on_one_thread() {
     laws::hold(async || {
         let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
         Arc::new(Sqlite::open(&folder.path().join(name)).await.unwrap()) as Arc<dyn Shelf>
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres() {
-    on_postgres().await;
-}
-
-#[tokio::test]
-async fn postgres_on_one_thread() {
-    on_postgres().await;
-}
-
-async fn on_postgres() {
-    let Some(database) = Database::new().await else { return };
-    laws::hold(async || {
-        database.clear().await;
-        Arc::new(database.open().await) as Arc<dyn Shelf>
     })
     .await;
 }

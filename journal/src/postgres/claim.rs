@@ -17,7 +17,10 @@ use super::{Inner, connect::Store, fault::Fault};
 use crate::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery};
 
 /// Nobody has it: the usual case, done at once.
-const TAKE: &str = "INSERT INTO claims (run, owner, fence) VALUES ($1, $2, $3) ON CONFLICT (run) DO NOTHING";
+const TAKE: &str = "INSERT INTO claims (run, owner, fence) SELECT $1, $2, $3 \
+    WHERE EXISTS (SELECT FROM leases WHERE owner = $2 AND until > clock_timestamp()) ON CONFLICT (run) DO NOTHING";
+
+const MAY_TAKE: &str = "SELECT EXISTS (SELECT FROM leases WHERE owner = $1 AND until > clock_timestamp())";
 
 const PRESENT: &str = "SELECT owner, fence FROM claims WHERE run = $1 FOR UPDATE";
 
@@ -74,6 +77,9 @@ impl Holding {
             return Ok(());
         }
         let transaction = client.transaction().await?;
+        if !transaction.query_one(MAY_TAKE, &[&self.owner]).await?.get::<_, bool>(0) {
+            return Err(Fault::Contended("the lease has ended".to_owned()));
+        }
         let Some(present) = transaction.query_opt(PRESENT, &[&run]).await? else {
             return Err(Fault::Contended("the claim was given free at the same moment".to_owned()));
         };
@@ -101,19 +107,27 @@ impl fmt::Debug for Holding {
 
 /// Takes the claim on a run.
 pub(super) async fn take(inner: &Arc<Inner>, run: RunId) -> Result<Claim, JournalError> {
-    let holding = inner.line.reserve(run).await?;
-    let guard = Guard { inner: Arc::clone(inner), holding: Arc::clone(&holding) };
     let mut tries = inner.store.tries();
     loop {
+        let holding = inner.line.reserve(run).await?;
+        let guard = Guard { inner: Arc::clone(inner), holding: Arc::clone(&holding) };
         let taken = async { holding.take(&mut inner.store.client().await?).await };
         match taken.await {
-            Ok(()) => break,
-            Err(fault) => tries.again(fault).await?,
+            Ok(()) => {
+                holding.taken.send_replace(true);
+                let through = Through { inner: Arc::clone(inner), holding };
+                return Ok(Claim::fenced(run, Arc::new(guard), Arc::new(through)));
+            }
+            Err(fault) => {
+                drop(guard);
+                if fault.passes() {
+                    // Perhaps under another lease.
+                    inner.line.renew();
+                }
+                tries.again(fault).await?;
+            }
         }
     }
-    holding.taken.send_replace(true);
-    let through = Through { inner: Arc::clone(inner), holding };
-    Ok(Claim::fenced(run, Arc::new(guard), Arc::new(through)))
 }
 
 /// Gives the claim free when it is dropped, however far it came.

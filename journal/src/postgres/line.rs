@@ -74,6 +74,8 @@ struct Shared {
     held: Mutex<BTreeMap<RunId, Arc<Holding>>>,
     news: Mutex<News>,
     told: Notify,
+    /// Somebody has reason to believe that the lease has ended.
+    doubted: Notify,
 }
 
 impl Line {
@@ -87,6 +89,7 @@ impl Line {
             held: Mutex::default(),
             news: Mutex::default(),
             told: Notify::new(),
+            doubted: Notify::new(),
         };
         Self { shared: Arc::new(shared), task: OnceLock::new() }
     }
@@ -117,6 +120,11 @@ impl Line {
         if held.get(&holding.run).is_some_and(|present| present.fence == holding.fence) {
             held.remove(&holding.run);
         }
+    }
+
+    /// Looks after the lease at once.
+    pub(super) fn renew(&self) {
+        self.shared.doubted.notify_one();
     }
 
     pub(super) async fn changed(&self, run: RunId, after: u64, since: Mark) -> Mark {
@@ -197,6 +205,7 @@ impl Shared {
             tokio::select! {
                 _ = &mut served.0 => return Err(Fault::Lost("the connection was closed".to_owned())),
                 _ = renew.tick() => self.renew(&client).await?,
+                () = self.doubted.notified() => self.renew(&client).await?,
                 _ = net.tick() => self.bell.ring(),
                 () = self.told.notified() => {
                     let news = std::mem::take(&mut *self.news());
