@@ -126,7 +126,8 @@ impl Engine {
         // nothing under way.
         if tip.run.ended.is_none() && tip.run.seq > 1 {
             let resumed = Input::Resumed { owner: self.owner.clone() };
-            tip.decide_and_append(engine.journal.as_ref(), resumed, &Actor::engine(), self.clock.now()).await?;
+            tip.decide_and_append(engine.journal.as_ref(), resumed, &Actor::engine(), self.clock.now())
+                .await?;
         }
         Ok(driver::spawn(engine, tip, claim, mark, until))
     }

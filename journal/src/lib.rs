@@ -232,9 +232,7 @@ impl JournalError {
             Self::Newer { .. } => Some("use the newer version, or point `store` at another database"),
             Self::ReadOnly { .. } => Some("give this user the right to write it, or point `store` elsewhere"),
             Self::Full { .. } => Some("free some space; every entry that was acknowledged is safe"),
-            Self::Unusable { .. } => {
-                Some("check `store` in runbook.yaml, and whether this user may use it")
-            }
+            Self::Unusable { .. } => Some("check `store` in runbook.yaml, and whether this user may use it"),
         }
     }
 }

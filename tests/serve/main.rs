@@ -6,7 +6,10 @@
 
 mod access;
 mod canary;
+#[path = "../../journal/tests/postgres/database.rs"]
+mod database;
 #[path = "../project/folder.rs"]
 mod project;
+mod replicas;
 mod server;
 mod storm;

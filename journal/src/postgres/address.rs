@@ -208,7 +208,10 @@ mod tests {
             ("postgres://u@db.example.com/db", on(None)),
             ("postgres://u@localhost,db.example.com/db", on(None)),
             ("postgres://u@db.example.com/db?sslmode=disable", Tls::Off),
-            ("postgres://u@db.example.com/db?sslmode=verify-full&sslrootcert=/etc/ca.pem", on(Some("/etc/ca.pem"))),
+            (
+                "postgres://u@db.example.com/db?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+                on(Some("/etc/ca.pem")),
+            ),
             ("postgres://u@db.example.com/db?sslrootcert=system&connect_timeout=3", on(None)),
         ] {
             assert_eq!(Address::parse(url).unwrap().tls, expected, "{url}");

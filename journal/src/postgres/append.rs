@@ -40,7 +40,8 @@ macro_rules! with_records {
 
 /// A run that is not there yet.
 const NEW_RUN: &str = concat!(
-    "WITH ", fenced!("$1", "$13::text", "$14::bigint"),
+    "WITH ",
+    fenced!("$1", "$13::text", "$14::bigint"),
     ", run AS (INSERT INTO runs (id, seq, hash, updated_at, runbook, environment, status, incident, started_at, \
      summary) SELECT $1, $2::bigint, $3, $4, $5, $6, $7, $8, $9, $15 \
      WHERE $13::text IS NULL OR EXISTS (SELECT FROM fence) ON CONFLICT (id) DO NOTHING RETURNING num)",
@@ -49,7 +50,8 @@ const NEW_RUN: &str = concat!(
 
 /// A run that is where it is expected. A batch without records has no time, which is before any.
 const RUN: &str = concat!(
-    "WITH ", fenced!("$1", "$13::text", "$14::bigint"),
+    "WITH ",
+    fenced!("$1", "$13::text", "$14::bigint"),
     ", run AS (UPDATE runs SET seq = $2, hash = $3, updated_at = greatest(updated_at, $4), runbook = $5, \
      environment = $6, status = $7, incident = $8, started_at = $9, summary = $15 \
      WHERE id = $1 AND seq = $16 AND hash = $17 AND ($13::text IS NULL OR EXISTS (SELECT FROM fence)) \
@@ -59,7 +61,8 @@ const RUN: &str = concat!(
 
 const HEAD: &str = "SELECT seq, hash FROM runs WHERE id = $1";
 
-const LANDED: &str = "SELECT r.hash FROM runs JOIN records r ON r.run = runs.num WHERE id = $1 AND r.seq = $2";
+const LANDED: &str =
+    "SELECT r.hash FROM runs JOIN records r ON r.run = runs.num WHERE id = $1 AND r.seq = $2";
 
 const HELD: &str = concat!("WITH ", fenced!("$1", "$2", "$3"), " SELECT FROM fence");
 

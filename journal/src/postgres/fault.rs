@@ -57,9 +57,7 @@ impl From<Error> for Fault {
             "40001" | "40P01" | "23505" => Self::Contended(message),
             "53100" => Self::Full,
             "25006" | "42501" => Self::ReadOnly,
-            "55P03" | "57014" => {
-                Self::Unusable("another process has kept it locked for too long".to_owned())
-            }
+            "55P03" | "57014" => Self::Unusable("another process has kept it locked for too long".to_owned()),
             "26000" => Self::Unusable(format!(
                 "{message}; connect to the server itself, or to a pooler that keeps sessions"
             )),

@@ -15,7 +15,7 @@ use runbook_core::event::RunId;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, interval_at, sleep, timeout},
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -200,7 +200,8 @@ impl Shared {
         client.batch_execute(SWEEP).await?;
         // What was written while nobody listened.
         self.bell.ring();
-        let (mut renew, mut net) = (interval(EVERY), interval(NET));
+        let now = Instant::now();
+        let (mut renew, mut net) = (interval_at(now + EVERY, EVERY), interval_at(now + NET, NET));
         loop {
             tokio::select! {
                 _ = &mut served.0 => return Err(Fault::Lost("the connection was closed".to_owned())),
@@ -239,8 +240,7 @@ impl Shared {
             }
         };
         // In this order, so that what is claimed meanwhile is neither tidied away nor missed.
-        let claimed: Vec<i64> =
-            client.query(CLAIMS, &[&owner]).await?.iter().map(|row| row.get(0)).collect();
+        let claimed: Vec<i64> = client.query(CLAIMS, &[&owner]).await?.iter().map(|row| row.get(0)).collect();
         let held: Vec<Arc<Holding>> = self.held().values().cloned().collect();
         for holding in held.iter().filter(|it| it.was_taken() && it.owner == owner) {
             if !claimed.contains(&holding.fence) {

@@ -8,9 +8,7 @@ use runbook_core::event::{Record, RunId, Summary};
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{Inner, fault::Fault};
-use crate::{
-    Document, DocumentQuery, JournalError, MOST_ENTRIES, Order, RunHead, RunQuery, time,
-};
+use crate::{Document, DocumentQuery, JournalError, MOST_ENTRIES, Order, RunHead, RunQuery, time};
 
 const RECORDS: &str = "SELECT r.seq, r.bytes, r.hash FROM runs JOIN records r ON r.run = runs.num \
     WHERE runs.id = $1 AND r.seq > $2 ORDER BY r.seq LIMIT $3";
@@ -46,15 +44,8 @@ impl Inner {
     pub(super) async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {
         let (since, before) = (query.since.map(time::text), query.before.map(|run| run.to_string()));
         let limit = query.bound() as i64;
-        let values: [&(dyn ToSql + Sync); 7] = [
-            &query.runbook,
-            &query.environment,
-            &query.status,
-            &query.incident,
-            &since,
-            &before,
-            &limit,
-        ];
+        let values: [&(dyn ToSql + Sync); 7] =
+            [&query.runbook, &query.environment, &query.status, &query.incident, &since, &before, &limit];
         self.ask(RUNS, &values, listed).await
     }
 
@@ -69,11 +60,14 @@ impl Inner {
         };
         let limit = query.bound() as i64;
         let mut values: Vec<&(dyn ToSql + Sync)> = vec![&query.kind, &limit];
-        let mut text = "SELECT kind, id, version, at, state, parent, body FROM documents WHERE kind = $1".to_owned();
+        let mut text =
+            "SELECT kind, id, version, at, state, parent, body FROM documents WHERE kind = $1".to_owned();
         // One text for each shape of a question, so that each is answered from the index made for it.
         // Made of constants only.
-        let named: [(&str, &(dyn ToSql + Sync), bool); 2] =
-            [("state", &query.state, query.state.is_some()), ("parent", &query.parent, query.parent.is_some())];
+        let named: [(&str, &(dyn ToSql + Sync), bool); 2] = [
+            ("state", &query.state, query.state.is_some()),
+            ("parent", &query.parent, query.parent.is_some()),
+        ];
         for (column, value, _) in named.into_iter().filter(|(_, _, asked)| *asked) {
             values.push(value);
             text.push_str(&format!(" AND {column} = ${}", values.len()));

@@ -26,8 +26,7 @@ const VERSIONS: &str = "SELECT kind, id, version FROM documents \
 
 const NEW: &str = "INSERT INTO documents (kind, id, version, at, state, parent, body) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const CHANGE: &str =
-    "UPDATE documents SET version = $3, at = $4, state = $5, parent = $6, body = $7 WHERE kind = $1 AND id = $2";
+const CHANGE: &str = "UPDATE documents SET version = $3, at = $4, state = $5, parent = $6, body = $7 WHERE kind = $1 AND id = $2";
 const REMOVE: &str = "DELETE FROM documents WHERE kind = $1 AND id = $2";
 
 type Key = (String, String);

@@ -157,7 +157,8 @@ async fn a_claim_survives_a_broken_connection() {
         // Until it is back.
         let back = async {
             loop {
-                let alive = "SELECT FROM leases JOIN pg_stat_activity USING (pid) WHERE backend_start = connected_at";
+                let alive =
+                    "SELECT FROM leases JOIN pg_stat_activity USING (pid) WHERE backend_start = connected_at";
                 if !sql.query(alive, &[]).await.unwrap().is_empty() {
                     return;
                 }
@@ -209,7 +210,10 @@ async fn a_claim_that_was_left_behind_goes() {
     drop(claimed(&other, &story).await);
     assert!(matches!(other.claim(held.run).await, Err(JournalError::Claimed { .. })));
     // Its own can be taken at once.
-    assert_eq!(sql.execute("UPDATE claims SET fence = 998 WHERE run <> $1", &[&held.run.to_string()]).await.unwrap(), 0);
+    assert_eq!(
+        sql.execute("UPDATE claims SET fence = 998 WHERE run <> $1", &[&held.run.to_string()]).await.unwrap(),
+        0
+    );
 }
 
 const DATABASE: &str = "RUNBOOK_JOURNAL_CHILD_POSTGRES";

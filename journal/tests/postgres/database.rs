@@ -8,9 +8,6 @@ use uuid::Uuid;
 
 const SERVER: &str = "RUNBOOK_TEST_POSTGRES";
 
-const CLEAR: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-    WHERE datname = current_database() AND pid <> pg_backend_pid(); DROP SCHEMA IF EXISTS runbook CASCADE";
-
 /// Gone when it is dropped.
 pub struct Database {
     server: String,
@@ -43,12 +40,6 @@ impl Database {
 
     pub async fn open(&self) -> Postgres {
         Postgres::open(self.address()).await.unwrap()
-    }
-
-    /// As if nobody had ever used it: a new database each would make the server sync all that it has.
-    pub async fn clear(&self) {
-        let client = connected(&self.url()).await;
-        client.batch_execute(CLEAR).await.unwrap();
     }
 
     /// A connection of the test's own.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runbook_journal::{Shelf, laws};
 
-use super::database::Database;
+use super::{clear, database::Database};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_two_threads() {
@@ -20,7 +20,7 @@ async fn on_one_thread() {
 async fn hold() {
     let Some(database) = Database::new().await else { return };
     laws::hold(async || {
-        database.clear().await;
+        clear(&database).await;
         Arc::new(database.open().await) as Arc<dyn Shelf>
     })
     .await;

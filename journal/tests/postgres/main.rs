@@ -19,6 +19,15 @@ use std::time::Duration;
 use runbook_core::event::verify;
 use runbook_journal::{Journal as _, Postgres, laws::Story};
 
+use self::database::Database;
+
+/// As if nobody had ever used it: a new database each would make the server sync all that it has.
+async fn clear(database: &Database) {
+    const CLEAR: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid(); DROP SCHEMA IF EXISTS runbook CASCADE";
+    database.sql().await.batch_execute(CLEAR).await.unwrap();
+}
+
 /// Long enough for anything that ever comes.
 const EVER: Duration = Duration::from_secs(60);
 

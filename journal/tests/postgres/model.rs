@@ -6,6 +6,7 @@ use runbook_journal::{Claim, Journal, JournalError, Postgres, laws::Story};
 
 use super::{
     asked::{asked, compare},
+    clear,
     database::Database,
 };
 
@@ -22,7 +23,7 @@ fn postgres_answers_as_memory_does() {
     let Some(database) = blocking(Database::new()) else { return };
     proptest!(config(), |(all in prop::collection::vec(asked(), 1..40))| {
         blocking(async {
-            database.clear().await;
+            clear(&database).await;
             let journal = database.open().await;
             compare(&journal, &all).await
         })?;
@@ -64,7 +65,7 @@ fn any_interleaving_of_two_replicas_keeps_the_chain() {
     let Some(database) = blocking(Database::new()) else { return };
     proptest!(config(), |(deeds in deeds())| {
         blocking(async {
-            database.clear().await;
+            clear(&database).await;
             interleave(&database, &deeds).await
         })?;
     });

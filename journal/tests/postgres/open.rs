@@ -79,7 +79,8 @@ async fn whoever_may_only_read_can_look() {
 #[tokio::test]
 async fn why_it_cannot_be_reached_is_told_without_secrets() {
     let Some(database) = Database::new().await else { return };
-    let (place, _) = database.url().rsplit_once('/').map(|(place, name)| (place.to_owned(), name.to_owned())).unwrap();
+    let (place, _) =
+        database.url().rsplit_once('/').map(|(place, name)| (place.to_owned(), name.to_owned())).unwrap();
     let server = place.split('@').nth(1).unwrap().to_owned();
     for (url, told) in [
         (format!("postgres://nobody-known:s3cret@{server}/postgres"), "nobody-known"),
