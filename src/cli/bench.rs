@@ -53,7 +53,7 @@ pub struct Args {
     /// Where the databases are written, and removed afterwards
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// Measure this PostgreSQL database in their place; its password is in PGPASSWORD
+    /// Measure this PostgreSQL database, not SQLite; its password is in PGPASSWORD
     #[arg(long, value_name = "URL", conflicts_with = "dir")]
     store: Option<String>,
 }

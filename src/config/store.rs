@@ -75,6 +75,43 @@ impl Store {
     }
 }
 
+/// A file's text as it may be shown: a password in the address of a database becomes stars, as many as
+/// it has bytes, so that all else keeps its place.
+pub(super) fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '#' | ',' | '}');
+        let (address, others) = after.split_at(after.find(ends).unwrap_or(after.len()));
+        let is_database = before.ends_with("postgres://") || before.ends_with("postgresql://");
+        shown.push_str(&if is_database { without_password(address) } else { address.to_owned() });
+        rest = others;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+fn without_password(address: &str) -> String {
+    let stars = |secret: &str| "*".repeat(secret.len());
+    let (place, parameters) = address.split_once('?').unwrap_or((address, ""));
+    let mut shown = match place.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?, host)))
+    {
+        Some(((user, password), host)) => format!("{user}:{}@{host}", stars(password)),
+        None => place.to_owned(),
+    };
+    if place.len() < address.len() {
+        let pairs = parameters.split('&').map(|pair| match pair.split_once('=') {
+            Some(("password", value)) => format!("password={}", stars(value)),
+            _ => pair.to_owned(),
+        });
+        shown.push('?');
+        shown.push_str(&pairs.collect::<Vec<_>>().join("&"));
+    }
+    shown
+}
+
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
@@ -182,6 +219,23 @@ mod tests {
             let refused = store.kind().unwrap_err();
             assert!(refused.why.contains(told), "{text}: {}", refused.why);
             assert!(!format!("{refused:?} {store} {store:?}").contains("s3cret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_file_is_shown_without_passwords() {
+        for (text, expected) in [
+            (
+                "store: postgres://u:s3crét@h/db?sslmode=x\nb: 1",
+                "store: postgres://u:*******@h/db?sslmode=x\nb: 1",
+            ),
+            (
+                "{ url: \"postgresql://u:a:b@h/db?password=xyz&a=b\" }",
+                "{ url: \"postgresql://u:***@h/db?password=***&a=b\" }",
+            ),
+            ("a: https://u:p@h\nb: postgres://u@h/db?", "a: https://u:p@h\nb: postgres://u@h/db?"),
+        ] {
+            assert_eq!(masked(text), expected);
         }
     }
 

@@ -30,6 +30,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How often all who wait look for themselves, whatever was heard or not.
 const NET: Duration = Duration::from_secs(10);
 
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -47,7 +49,7 @@ const BEGIN: &str = "INSERT INTO leases (owner, pid, connected_at, until) SELECT
     clock_timestamp() + interval '20 s' FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
 /// What was given free without the server hearing of it.
-const TIDY: &str = "DELETE FROM claims WHERE owner = $1 AND fence <> ALL ($2)";
+const TIDY: &str = "DELETE FROM claims WHERE owner = $1 AND fence = ANY ($2)";
 
 const CLAIMS: &str = "SELECT fence FROM claims WHERE owner = $1";
 
@@ -197,20 +199,25 @@ impl Shared {
         let mut served = Ended(served);
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
         self.renew(&client).await?;
-        client.batch_execute(SWEEP).await?;
         // What was written while nobody listened.
         self.bell.ring();
         let now = Instant::now();
         let (mut renew, mut net) = (interval_at(now + EVERY, EVERY), interval_at(now + NET, NET));
+        let mut sweep = interval_at(now, SWEEP_EVERY);
         loop {
             tokio::select! {
                 _ = &mut served.0 => return Err(Fault::Lost("the connection was closed".to_owned())),
                 _ = renew.tick() => self.renew(&client).await?,
                 () = self.doubted.notified() => self.renew(&client).await?,
                 _ = net.tick() => self.bell.ring(),
+                _ = sweep.tick() => client.batch_execute(SWEEP).await?,
                 () = self.told.notified() => {
                     let news = std::mem::take(&mut *self.news());
-                    tell(&client, &self.name, &news).await?;
+                    if let Err(fault) = tell(&client, &self.name, &news).await {
+                        self.news().add(news);
+                        self.told.notify_one();
+                        return Err(fault);
+                    }
                 }
             }
         }
@@ -239,7 +246,7 @@ impl Shared {
                 return self.begin(client).await;
             }
         };
-        // In this order, so that what is claimed meanwhile is neither tidied away nor missed.
+        // In this order: whatever is claimed was held here before.
         let claimed: Vec<i64> = client.query(CLAIMS, &[&owner]).await?.iter().map(|row| row.get(0)).collect();
         let held: Vec<Arc<Holding>> = self.held().values().cloned().collect();
         for holding in held.iter().filter(|it| it.was_taken() && it.owner == owner) {
@@ -247,9 +254,10 @@ impl Shared {
                 self.expect_held(client, holding).await?;
             }
         }
-        let fences: Vec<i64> = held.iter().map(|holding| holding.fence).collect();
-        if claimed.iter().any(|fence| !fences.contains(fence)) {
-            client.execute(TIDY, &[&owner, &fences]).await?;
+        let left: Vec<i64> =
+            claimed.into_iter().filter(|fence| held.iter().all(|holding| holding.fence != *fence)).collect();
+        if !left.is_empty() {
+            client.execute(TIDY, &[&owner, &left]).await?;
         }
         Ok(())
     }

@@ -1,6 +1,12 @@
 //! Connections that break in the middle of something.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::join_all;
 use runbook_core::{Timestamp, event::verify};
@@ -102,9 +108,10 @@ async fn connections_that_are_ended_lose_and_double_nothing() {
     let Some(database) = Database::new().await else { return };
     let journal = Arc::new(database.open().await);
     let sql = database.sql().await;
-    let ended = tokio::spawn(async move {
-        let mut ended = 0;
-        loop {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let ending = tokio::spawn(async move {
+        while counted.load(Ordering::Relaxed) < 200 {
             let rows = sql
                 .query(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
@@ -113,11 +120,8 @@ async fn connections_that_are_ended_lose_and_double_nothing() {
                 )
                 .await
                 .unwrap();
-            ended += rows.len();
+            counted.fetch_add(rows.len(), Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(7)).await;
-            if ended > 200 {
-                return ended;
-            }
         }
     });
     let write = |number: u128| {
@@ -136,7 +140,8 @@ async fn connections_that_are_ended_lose_and_double_nothing() {
         })
     };
     let written = join_all((1..=WRITERS).map(write)).await;
-    ended.abort();
+    ending.abort();
+    assert!(count.load(Ordering::Relaxed) > 0, "no connection was ended in the middle");
     for written in written {
         let (story, id) = written.unwrap();
         assert_eq!(journal.head(story.run).await.unwrap(), Some(story.seq()));
