@@ -15,9 +15,9 @@ proptest! {
         runtime.block_on(async {
             let folder = tempdir().unwrap();
             let sqlite = Sqlite::open(&folder.path().join("journal.db")).await.unwrap();
-            compare(&sqlite, &all).await?;
+            let compared = compare(&sqlite, &all).await;
             sqlite.close().await;
-            Ok(())
+            compared
         })?;
     }
 }
