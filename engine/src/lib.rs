@@ -22,7 +22,7 @@ use runbook_core::{
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -126,10 +126,11 @@ impl Engine {
     ) -> Result<Drive, E> {
         let id = RunId::new(Uuid::now_v7());
         let claim = self.journal.claim(id).await.map_err(EngineError::from)?;
-        let mark = self.mark(id).await?;
-        let (tip, first) = self.begin(id, created, actor)?;
+        let engine = self.through(&claim);
+        let mark = engine.mark(id).await?;
+        let (tip, first) = engine.begin(id, created, actor)?;
         keep(id, first).await?;
-        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
+        Ok(driver::spawn(engine, tip, claim, mark, until))
     }
 
     fn begin(&self, id: RunId, created: Created, actor: Actor) -> Result<(Tip, Batch), EngineError> {
@@ -146,15 +147,24 @@ impl Engine {
     /// Fails with `Claimed` where another process drives it.
     pub async fn drive(&self, run: RunId, until: Until) -> Result<Drive, EngineError> {
         let claim = self.journal.claim(run).await?;
-        let mark = self.mark(run).await?;
-        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        let engine = self.through(&claim);
+        let mark = engine.mark(run).await?;
+        let mut tip = Tip::load(engine.journal.as_ref(), run).await?;
         // Whatever another driver had under way is in doubt; a run that was only just created has
         // nothing under way.
         if tip.run.ended.is_none() && tip.run.seq > 1 {
             let resumed = Input::Resumed { owner: self.owner.clone() };
-            tip.decide_and_append(self.journal.as_ref(), resumed, &Actor::engine(), self.clock.now()).await?;
+            tip.decide_and_append(engine.journal.as_ref(), resumed, &Actor::engine(), self.clock.now())
+                .await?;
         }
-        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
+        Ok(driver::spawn(engine, tip, claim, mark, until))
+    }
+
+    /// The engine as a driver uses it: where the claim can be lost, nothing is done but through it.
+    fn through(&self, claim: &Claim) -> Self {
+        let Some(journal) = claim.through() else { return self.clone() };
+        let performer = Performer { journal: journal.clone(), ..Performer::clone(&self.performer) };
+        Self { journal, performer: Arc::new(performer), ..self.clone() }
     }
 
     /// Records what a person said, and what follows from it at once. Whoever drives the run goes on

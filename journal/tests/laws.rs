@@ -1,4 +1,4 @@
-//! Both journals obey the laws.
+//! The journals that need no server obey the laws.
 
 use std::sync::{
     Arc,

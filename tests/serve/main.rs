@@ -10,11 +10,14 @@ mod browser;
 mod canary;
 mod certificates;
 mod clients;
+#[path = "../../journal/tests/postgres/database.rs"]
+mod database;
 mod laptop;
 mod login;
 #[path = "../project/folder.rs"]
 mod project;
 mod reload;
+mod replicas;
 mod server;
 mod storm;
 mod tls;
