@@ -90,6 +90,7 @@ impl House for Fixed {
             overriding: false,
             incident: start.incident.clone(),
             alert: start.alert.clone(),
+            trace_parent: None,
             bound_to: None,
             planned_at: None,
         })

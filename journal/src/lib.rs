@@ -9,6 +9,7 @@ mod bell;
 mod checked;
 mod lease;
 mod memory;
+mod observed;
 mod shelf;
 mod sqlite;
 
@@ -25,6 +26,7 @@ use serde_json::json;
 pub use crate::{
     checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
     memory::Memory,
+    observed::{Observed, Observer},
     shelf::{
         Document, DocumentQuery, Expect, LARGEST_DOCUMENT, LONGEST_KEY, MOST_DOCUMENTS, MOST_WRITES, Order,
         Shelf, Write,

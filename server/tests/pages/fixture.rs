@@ -103,6 +103,7 @@ impl Small {
             overriding: false,
             incident: start.incident.clone(),
             alert: start.alert.clone(),
+            trace_parent: None,
             bound_to: None,
             planned_at: None,
         })
