@@ -17,11 +17,11 @@ use runbook_core::{
     fault::Fault,
 };
 use runbook_engine::Clock;
-use runbook_journal::Shelf;
+use runbook_journal::{DocumentQuery, JournalError, MOST_DOCUMENTS, Shelf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::kept::Kept;
+use crate::kept::{self, Kept};
 
 pub use self::round::read;
 
@@ -139,6 +139,20 @@ impl Kept for Watched {
     fn parent(&self) -> Option<String> {
         Some(self.detector.clone())
     }
+}
+
+/// How many rules cannot be read or judged, by detector; of the first thousand rules.
+///
+/// # Errors
+/// Only those of the shelf.
+pub async fn failing(shelf: &Arc<dyn Shelf>) -> Result<BTreeMap<String, usize>, JournalError> {
+    let all = DocumentQuery { limit: MOST_DOCUMENTS, ..DocumentQuery::default() };
+    let mut failing = BTreeMap::new();
+    for found in kept::list::<Watched>(shelf, all).await? {
+        let count: &mut usize = failing.entry(found.value.detector).or_default();
+        *count += usize::from(found.value.watch.failing.is_some());
+    }
+    Ok(failing)
 }
 
 impl Detection {

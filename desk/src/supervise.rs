@@ -14,12 +14,13 @@ use runbook_core::{
     event::{Actor, EndStatus, RunId},
     run::{Input, Run},
 };
-use runbook_engine::{EngineError, Until};
+use runbook_engine::{EngineError, Until, scope};
 use runbook_journal::{DocumentQuery, JournalError, Mark, RunHead, RunQuery};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
 };
+use tracing::Instrument as _;
 
 use crate::{
     Desk, DeskError,
@@ -51,6 +52,13 @@ struct Left {
     not_before: Timestamp,
 }
 
+/// A run that is driven, with the incident that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Driven {
+    run: RunId,
+    incident: Option<String>,
+}
+
 /// How many runs there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Supervised {
@@ -62,7 +70,7 @@ pub struct Supervised {
 struct Supervisor<'d> {
     desk: &'d Desk,
     tasks: JoinSet<Result<Run, EngineError>>,
-    driven: BTreeMap<Id, RunId>,
+    driven: BTreeMap<Id, Driven>,
     left: BTreeMap<RunId, Left>,
     /// When the runs that others have ended are next looked for.
     settle_at: Timestamp,
@@ -199,29 +207,34 @@ impl Supervisor<'_> {
             DocumentQuery { state: Some("open".to_owned()), limit: 1_000, ..DocumentQuery::default() };
         for started in kept::list::<Started>(&self.desk.shelf, unsettled).await? {
             let run = started.value.run;
-            if !open.contains(&run) && !self.driven.values().any(|driven| *driven == run) {
+            if !open.contains(&run) && !self.is_driven(run) {
                 self.desk.settle(run).await?;
             }
         }
         Ok(())
     }
 
+    fn is_driven(&self, run: RunId) -> bool {
+        self.driven.values().any(|driven| driven.run == run)
+    }
+
     async fn consider(&mut self, head: &RunHead) -> Result<(), DeskError> {
+        let scope = scope(head.run, head.summary.incident.as_deref());
+        self.consider_within(head).instrument(scope).await
+    }
+
+    async fn consider_within(&mut self, head: &RunHead) -> Result<(), DeskError> {
         let known = self.left.get(&head.run);
         let moved = known.is_none_or(|left| left.seq != head.seq);
         let due = known.is_some_and(|left| left.wake.is_some_and(|wake| wake <= self.desk.now()));
         let alone = known.is_some_and(|left| self.desk.now() < left.not_before);
-        if !(moved || due)
-            || alone
-            || self.driven.len() >= MOST_DRIVEN
-            || self.driven.values().any(|driven| *driven == head.run)
-        {
+        if !(moved || due) || alone || self.driven.len() >= MOST_DRIVEN || self.is_driven(head.run) {
             return Ok(());
         }
         let engine = match self.desk.house.engine(&head.summary.environment).await {
             Ok(engine) => engine,
             Err(why) => {
-                tracing::debug!(run = %head.run, %why, "the run cannot be driven here");
+                tracing::debug!(%why, "the run cannot be driven here");
                 self.leave_alone(head.run, head.seq);
                 return Ok(());
             }
@@ -241,14 +254,15 @@ impl Supervisor<'_> {
                     drive.leave();
                     drive.finished().await
                 });
-                self.driven.insert(task.id(), head.run);
+                let incident = head.summary.incident.clone();
+                self.driven.insert(task.id(), Driven { run: head.run, incident });
                 self.left.remove(&head.run);
             }
             Err(EngineError::Journal(JournalError::Claimed { .. })) => {
                 self.leave_alone(head.run, head.seq);
             }
             Err(error) => {
-                tracing::warn!(run = %head.run, %error, "the run could not be driven");
+                tracing::warn!(%error, "the run could not be driven");
                 self.leave_alone(head.run, head.seq);
             }
         }
@@ -260,11 +274,15 @@ impl Supervisor<'_> {
             Ok((id, outcome)) => (id, outcome),
             Err(error) => (error.id(), Err(EngineError::Defect(format!("the driver stopped: {error}")))),
         };
-        let Some(run) = self.driven.remove(&id) else { return };
+        let Some(Driven { run, incident }) = self.driven.remove(&id) else { return };
+        self.left_with(run, outcome).instrument(scope(run, incident.as_deref())).await;
+    }
+
+    async fn left_with(&mut self, run: RunId, outcome: Result<Run, EngineError>) {
         match outcome {
             Ok(state) if state.ended.is_some() => {
                 if let Err(error) = self.desk.settle(run).await {
-                    tracing::warn!(%run, %error, "what follows from the end of the run is done later");
+                    tracing::warn!(%error, "what follows from the end of the run is done later");
                 }
             }
             Ok(state) => {
@@ -272,7 +290,7 @@ impl Supervisor<'_> {
                 self.leave(run, state.seq, wake);
             }
             Err(error) => {
-                tracing::warn!(%run, %error, "the run could not be driven on");
+                tracing::warn!(%error, "the run could not be driven on");
                 self.leave_alone(run, 0);
             }
         }

@@ -151,6 +151,7 @@ impl Room {
             number: number.map(str::to_owned),
             body: "{}".to_owned(),
             alerts,
+            trace_parent: None,
         };
         let receipt = self.desk.receive(parcel).await.unwrap();
         if !receipt.repeated {
@@ -374,6 +375,7 @@ async fn nothing_is_lost_or_done_twice_after_a_crash() {
                 number: None,
                 body: "{}".to_owned(),
                 alerts: vec![firing("HighLatency", service, number / 2)],
+                trace_parent: None,
             };
             room.desk.receive(parcel).await.unwrap();
         }

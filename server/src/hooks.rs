@@ -20,7 +20,7 @@ use runbook_intake::{Content, Door, Headers, Need, Received, Refusal};
 use serde_json::json;
 use url::Url;
 
-use crate::{problem::Problem, site::Site};
+use crate::{ops::Mark, problem::Problem, site::Site};
 
 /// How many certificates of a notification service are kept; there are a few for each region.
 const MOST_CERTIFICATES: usize = 32;
@@ -87,7 +87,8 @@ async fn receive(
         .await
         .map_err(|_| Problem::too_large(format!("a delivery has at most {limit} bytes")))?;
     let headers = plain(&parts.headers);
-    deliver(&site, &name, &headers, body).await
+    let mark = parts.extensions.get::<Mark>();
+    deliver(&site, &name, &headers, body, mark.and_then(Mark::trace_parent)).await
 }
 
 /// Headers as texts; what is none proves nothing.
@@ -98,18 +99,20 @@ pub fn plain(headers: &http::HeaderMap) -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// Takes a delivery in through the door of this name, whichever way it came.
+/// Takes a delivery in through the door of this name, whichever way it came. Runs that it starts refer
+/// to `trace_parent`.
 pub async fn deliver(
     site: &Site,
     name: &str,
     headers: &[(String, String)],
     body: Bytes,
+    trace_parent: Option<String>,
 ) -> Result<Response, Problem> {
     let hook = site.hooks.get(name).ok_or_else(|| Problem::missing("hook", name))?;
     let received = proven(site, hook, headers, &body).await.inspect_err(|_| {
         site.counters.delivery(name, "refused");
     })?;
-    answer(site, name, hook, received, body).await
+    answer(site, name, hook, received, body, trace_parent).await
 }
 
 async fn proven(
@@ -141,6 +144,7 @@ async fn answer(
     hook: &Hook,
     received: Received,
     body: Bytes,
+    trace_parent: Option<String>,
 ) -> Result<Response, Problem> {
     let (outcome, answer) = match received.content {
         Content::Nothing(why) => ("nothing", (StatusCode::ACCEPTED, Json(json!({ "nothing": why })))),
@@ -158,8 +162,11 @@ async fn answer(
                 // What was parsed as JSON is UTF-8.
                 body: String::from_utf8_lossy(&body).into_owned(),
                 alerts,
+                trace_parent,
             };
             let Receipt { delivery, alerts, repeated } = site.desk.receive(parcel).await?;
+            tracing::Span::current().record("delivery", &delivery);
+            tracing::info!(hook = name, alerts = alerts.len(), repeated, "a delivery was stored");
             let told = json!({ "delivery": delivery, "alerts": alerts, "repeated": repeated });
             (if repeated { "repeated" } else { "accepted" }, (StatusCode::ACCEPTED, Json(told)))
         }

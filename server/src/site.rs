@@ -8,6 +8,7 @@ use runbook_engine::{Clock, Engine};
 use runbook_identity::{cookies::Transport, oidc::Oidc};
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
+use runbook_telemetry::Exporter;
 use tokio::sync::watch;
 
 use crate::{Project, hooks::Hook, ops::Counters, problem::Problem};
@@ -36,7 +37,9 @@ pub struct Site {
     pub oidc: Option<Oidc>,
     pub clock: Arc<dyn Clock>,
     pub outbox: Outbox,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
+    /// Where traces are sent, if anywhere.
+    pub traces: Option<Exporter>,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.
     pub stopping: watch::Receiver<bool>,

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use runbook_contract::Mode as Hand;
-use runbook_core::{event::Hands, secret};
+use runbook_core::{
+    event::{Created, Hands},
+    secret,
+};
 use serde_json::json;
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     exit::{CliError, Exit},
     person,
     plan_file::{Moved, PlanFile},
-    wire,
+    wire::{self, Traced, traces},
 };
 
 /// Run exactly a plan, or refuse and show what has moved.
@@ -58,11 +61,15 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         return Ok(refuse(app, &plan, &moved));
     }
     let wired = wire::environment(&config, environment, Hand::ReadWrite).await?;
-    let engine = wired.engine(wire::journal(&config, false).await?);
+    let traced = Traced::open(&config, app).await?;
+    let engine = wired.engine(traced.journal.clone());
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, Some(plan.digests()));
+    let created = Created { trace_parent: traces::cause(), ..created };
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::launch(app, &engine, created, &me, mode).await?;
+    let watched = live::launch(app, &engine, created, &me, mode).await;
+    traced.finish().await;
+    let watched = watched?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
 }
 

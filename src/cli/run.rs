@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use runbook_contract::Mode as Hand;
-use runbook_core::{Timestamp, event::Hands};
+use runbook_core::{
+    Timestamp,
+    event::{Created, Hands},
+};
 
 use crate::{
     cli::{
@@ -17,7 +20,7 @@ use crate::{
     library::Library,
     person,
     plan_file::PlanFile,
-    wire::{self, Wired},
+    wire::{self, Traced, Wired, traces},
 };
 
 /// Run a runbook, for real or dry.
@@ -77,11 +80,15 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         }
         return Ok(ending::tell(app, &foreseen, wired.access.writes_sent(), Purpose::Run));
     }
-    let engine = wired.engine(wire::journal(&config, false).await?);
+    let traced = Traced::open(&config, app).await?;
+    let engine = wired.engine(traced.journal.clone());
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, None);
+    let created = Created { trace_parent: traces::cause(), ..created };
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::launch(app, &engine, created, &me, mode).await?;
+    let watched = live::launch(app, &engine, created, &me, mode).await;
+    traced.finish().await;
+    let watched = watched?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
 }
 

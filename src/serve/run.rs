@@ -12,9 +12,10 @@ use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
 use runbook_identity::{cookies::Transport, oidc::Oidc};
-use runbook_journal::Shelf;
+use runbook_journal::{Observed, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{Counters, Herald, Project as _, Settings, Site};
+use runbook_telemetry::{Exporter, Follower};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -33,6 +34,9 @@ use crate::{
 /// How long requests may take that have begun when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// How long the collector may take for the spans that are left when the server stops.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// How the server was asked to be.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -47,7 +51,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let listen = listener.local_addr().unwrap_or(listen);
     let (transport, public_url) = reached(&config, listen, asked.no_login)?;
     let tls = tls(&config).await?;
-    let shelf = wire::shelf(&config).await?;
+    let (counters, traces) = (Arc::new(Counters::default()), wire::traces::exporter(app));
+    let (shelf, follower) = observed(&config, &counters, traces.clone()).await?;
     let served = Arc::new(Served::new(config.clone(), shelf.clone())?);
     let desk = Desk::new(shelf.clone(), served.clone(), Arc::new(System));
     let (stop, stopping) = watch::channel(false);
@@ -69,7 +74,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         oidc: oidc(&config)?,
         clock: Arc::new(System),
         outbox: outbox.clone(),
-        counters: Counters::default(),
+        counters,
+        traces,
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
@@ -102,8 +108,21 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         end,
         watching,
     );
+    follower.finish(LAST_SPANS).await;
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
+}
+
+/// The store, with somebody who counts and traces what is journaled in it.
+async fn observed(
+    config: &Config,
+    counters: &Arc<Counters>,
+    traces: Option<Exporter>,
+) -> Result<(Arc<dyn Shelf>, Arc<Follower>), CliError> {
+    let shelf = wire::shelf(config).await?;
+    let follower = Follower::new(traces, Some(counters.clone()));
+    follower.begin(shelf.clone());
+    Ok((Arc::new(Observed::new(shelf, follower.clone())), follower))
 }
 
 fn listener(listen: SocketAddr) -> Result<TcpListener, CliError> {

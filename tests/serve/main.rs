@@ -6,7 +6,9 @@
 
 mod access;
 mod canary;
+mod collector;
 #[path = "../project/folder.rs"]
 mod project;
 mod server;
 mod storm;
+mod traces;

@@ -76,7 +76,8 @@ pub fn sees(caller: &Caller, alert: &KeptAlert) -> bool {
 
 /// An alert. Its keys are an API.
 pub fn document(found: &Found<KeptAlert>) -> Value {
-    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } = &found.value;
+    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes, .. } =
+        &found.value;
     let outcomes: Vec<Value> = outcomes
         .iter()
         .map(|outcome| {

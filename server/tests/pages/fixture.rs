@@ -215,7 +215,8 @@ impl Fixture {
             clock,
             outbox: Outbox::new(shelf, Arc::new(runbook_notify::System), Vec::new(), None)
                 .expect("no channel is misconfigured"),
-            counters: Counters::default(),
+            counters: Arc::default(),
+            traces: None,
             supervised: counts.subscribe(),
             stopping: stop.subscribe(),
         };
@@ -238,6 +239,7 @@ impl Fixture {
             alert: Value::Null,
             incident: None,
             reason: Some("p95 is at 2.4 s & rising".to_owned()),
+            trace_parent: None,
         };
         let actor = Actor { name: by.to_owned(), how: Channel::Web };
         let run = self.site.desk.start(&start, &actor).await.expect("it starts");
@@ -279,6 +281,7 @@ impl Fixture {
             number: None,
             body: "{}".to_owned(),
             alerts: vec![alert],
+            trace_parent: None,
         };
         let receipt = self.site.desk.receive(parcel).await.expect("it is stored");
         self.site.desk.work_once().await.expect("it is worked on");
