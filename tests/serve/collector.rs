@@ -134,6 +134,7 @@ impl Rotel {
             .args(["--otlp-grpc-endpoint", &grpc.to_string()])
             .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
             .args(["--otlp-exporter-compression", "none"])
+            .args(["--otlp-exporter-endpoint", &before.endpoint()])
             .args(["--otlp-exporter-traces-endpoint", &format!("{}/v1/traces", before.endpoint())])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
