@@ -1,14 +1,15 @@
-//! A collector of traces in this process, which keeps what it is sent, byte for byte; and a real one to
-//! stand before it.
+//! A collector of traces in this process, which keeps what it is sent; and a real one to stand before it.
 
 use std::{
     convert::Infallible,
+    io::Read as _,
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::Instant,
 };
 
+use flate2::read::GzDecoder;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{
@@ -54,7 +55,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// What arrived, byte for byte.
+    /// What arrived, without its compression.
     pub fn bytes(&self) -> Vec<u8> {
         self.taken.lock().unwrap().iter().flat_map(|(_, body)| body.to_vec()).collect()
     }
@@ -100,7 +101,13 @@ async fn take(into: Taken, request: Request<Incoming>) -> Result<Response<Empty<
     let mut response = Response::new(Empty::new());
     match body.collect().await {
         Ok(body) if parts.uri.path() == "/v1/traces" => {
-            into.lock().unwrap().push((parts.headers, body.to_bytes()));
+            let mut bytes = body.to_bytes();
+            if parts.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+                let mut plain = Vec::new();
+                GzDecoder::new(&*bytes).read_to_end(&mut plain).unwrap();
+                bytes = plain.into();
+            }
+            into.lock().unwrap().push((parts.headers, bytes));
         }
         _ => *response.status_mut() = StatusCode::NOT_FOUND,
     }
@@ -133,7 +140,6 @@ impl Rotel {
             .args(["start", "--otlp-http-endpoint", &http.to_string()])
             .args(["--otlp-grpc-endpoint", &grpc.to_string()])
             .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-            .args(["--otlp-exporter-compression", "none"])
             .args(["--otlp-exporter-endpoint", &before.endpoint()])
             .args(["--otlp-exporter-traces-endpoint", &format!("{}/v1/traces", before.endpoint())])
             .stdout(Stdio::null())

@@ -51,6 +51,7 @@ fn traced<'a>(endpoint: &'a str) -> Vec<(&'a str, &'a str)> {
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=planted-header"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
     ]
 }
 
