@@ -28,7 +28,7 @@ use runbook_identity::{Auth, Directory, config::RoleGrant, cookies::Transport};
 use runbook_journal::{Expect, Memory, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
-    Counters, EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
+    EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
