@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod exit;
 mod library;
+mod log;
 mod person;
 mod plan_file;
 mod remote;

@@ -4,6 +4,7 @@ pub mod doors;
 pub mod gauge;
 mod secrets;
 mod simulated;
+pub mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ use crate::{
     person,
 };
 
-pub use self::gauge::Instruments;
+pub use self::{gauge::Instruments, traces::Traced};
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {

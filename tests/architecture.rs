@@ -20,6 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runbook-identity", &["runbook-core", "runbook-contract"]),
     ("runbook-desk", &["runbook-core", "runbook-engine", "runbook-journal"]),
     ("runbook-notify", &["runbook-core", "runbook-contract", "runbook-intake", "runbook-journal"]),
+    // Observes the journal, whoever writes it: the engine knows nothing of traces.
+    ("runbook-telemetry", &["runbook-core", "runbook-journal"]),
     (
         "runbook-server",
         &[
@@ -30,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runbook-identity",
             "runbook-desk",
             "runbook-notify",
+            "runbook-telemetry",
         ],
     ),
     ("runbook-world", &["runbook-core"]),
@@ -49,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runbook-desk",
             "runbook-notify",
             "runbook-server",
+            "runbook-telemetry",
             "runbook-world",
             "runbook-kubernetes",
             "runbook-aws",

@@ -6,6 +6,7 @@
 
 mod driver;
 mod error;
+mod log;
 mod mask;
 mod perform;
 mod pipe;
@@ -31,6 +32,7 @@ pub use runbook_contract::clock::{self, Clock, System};
 pub use crate::{
     driver::{Drive, Until},
     error::EngineError,
+    log::scope,
     mask::{NoSecrets, Secrets},
 };
 use crate::{perform::Performer, tip::Tip};
@@ -156,6 +158,8 @@ impl Engine {
             let resumed = Input::Resumed { owner: self.owner.clone() };
             tip.decide_and_append(engine.journal.as_ref(), resumed, &Actor::engine(), self.clock.now())
                 .await?;
+            let _scope = scope(run, tip.run.created.incident.as_deref()).entered();
+            tracing::info!(seq = tip.run.seq, owner = self.owner, "the run was taken over");
         }
         Ok(driver::spawn(engine, tip, claim, mark, until))
     }

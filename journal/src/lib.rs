@@ -9,6 +9,7 @@ mod bell;
 mod checked;
 mod lease;
 mod memory;
+mod observed;
 mod postgres;
 mod shelf;
 mod sqlite;
@@ -27,6 +28,7 @@ use serde_json::json;
 pub use crate::{
     checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
     memory::Memory,
+    observed::{Observed, Observer},
     postgres::{Address, BadAddress, Postgres},
     shelf::{
         Document, DocumentQuery, Expect, LARGEST_DOCUMENT, LONGEST_KEY, MOST_DOCUMENTS, MOST_WRITES, Order,
@@ -174,6 +176,12 @@ impl Claim {
     /// `Claimed` from then on, and once the claim was dropped.
     pub fn fenced(run: RunId, held: Arc<dyn Debug + Send + Sync>, through: Arc<dyn Journal>) -> Self {
         Self { run, held, through: Some(through) }
+    }
+
+    /// The same where somebody wants to know what is appended through it.
+    fn seen_by(self, observer: &Arc<dyn Observer>) -> Self {
+        let observed = |through| Arc::new(Observed::new(through, Arc::clone(observer))) as Arc<dyn Journal>;
+        Self { through: self.through.map(observed), ..self }
     }
 
     /// What the run is driven through, where not simply through the journal: everything that the

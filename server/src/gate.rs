@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::{
     audit::{self, Asked},
+    ops::Mark,
     origin::Origin,
     problem::{Problem, Refused},
     rules::{self, Needs},
@@ -39,6 +40,8 @@ pub struct Caller {
     pub identity: Identity,
     /// What pages put into their forms, where there is a session.
     pub csrf: Option<SecretString>,
+    /// What marks the request with which they ask.
+    pub mark: Option<Mark>,
 }
 
 impl Caller {
@@ -171,7 +174,8 @@ async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Reques
     if let Needs::May(permission) = needs {
         somewhere(&caller, permission).map_err(turned)?;
     }
-    request.extensions_mut().insert(caller);
+    let mark = request.extensions().get::<Mark>().cloned();
+    request.extensions_mut().insert(Caller { mark, ..caller });
     Ok(request)
 }
 
@@ -206,7 +210,7 @@ async fn who(site: &Site, headers: &HeaderMap) -> Result<Option<Caller>, Problem
     }
     match &site.settings.open_as {
         Some(name) if is_asked_by_its_own_name(site, headers) => {
-            Ok(Some(Caller { identity: Identity::loopback(name), csrf: None }))
+            Ok(Some(Caller { identity: Identity::loopback(name), csrf: None, mark: None }))
         }
         _ => Ok(None),
     }
@@ -235,7 +239,7 @@ async fn by_token(site: &Site, presented: &Presented) -> Result<Caller, Problem>
         // Somebody else notes the same moment; one of them is enough.
         let _ = site.shelf().write(vec![write]).await;
     }
-    Ok(Caller { identity, csrf: None })
+    Ok(Caller { identity, csrf: None, mark: None })
 }
 
 async fn by_session(site: &Site, secret: &SessionSecret) -> Result<Option<Caller>, Problem> {
@@ -250,7 +254,7 @@ async fn by_session(site: &Site, secret: &SessionSecret) -> Result<Option<Caller
         let _ = site.shelf().write(vec![write]).await;
     }
     let identity = directory.of_session(&found.value.0);
-    Ok(Some(Caller { identity, csrf: Some(secret.csrf()) }))
+    Ok(Some(Caller { identity, csrf: Some(secret.csrf()), mark: None }))
 }
 
 /// What a browser does because somebody is signed in must come from a page of ours: by where it says

@@ -67,9 +67,10 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(middleware::from_fn_with_state(site.clone(), once::keep))
         .layer(middleware::from_fn_with_state(site.clone(), gate::enter))
         .layer(middleware::from_fn_with_state(site.clone(), pages::in_words))
-        .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        // Around all of it: what took too long or panicked is counted and has an id too.
+        .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .with_state(site)
 }
 

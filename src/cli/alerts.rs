@@ -161,7 +161,8 @@ async fn find(desk: &Desk, text: &str) -> Result<Found<KeptAlert>, CliError> {
 }
 
 fn told(found: &Found<KeptAlert>, paint: Paint) -> String {
-    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } = &found.value;
+    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes, .. } =
+        &found.value;
     let now = Timestamp::now();
     let mut text = format!("{}  {}\n", paint.heading(&found.id), one_line(title(&found.value)));
     let mut fact = |name: &str, value: Option<String>| {

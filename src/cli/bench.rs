@@ -279,6 +279,7 @@ fn created(steps: u32) -> Result<Created, CliError> {
         overriding: false,
         incident: None,
         alert: Value::Null,
+        trace_parent: None,
         bound_to: None,
         planned_at: None,
     })

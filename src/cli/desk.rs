@@ -34,7 +34,8 @@ pub async fn to_read(config: &Config) -> Result<Desk, CliError> {
     over(config, wire::shelf_to_read(config).await?)
 }
 
-fn over(config: &Config, shelf: Arc<dyn Shelf>) -> Result<Desk, CliError> {
+/// The desk over a store that is open already.
+pub fn over(config: &Config, shelf: Arc<dyn Shelf>) -> Result<Desk, CliError> {
     let severity =
         Matrix::from_config(&config.severity).map_err(|error| CliError::invalid(error.to_string()))?;
     let house = Household {

@@ -139,7 +139,7 @@ impl Sink for Through {
             .door
             .sign(&message.id, body.as_bytes(), Timestamp::now())
             .map_err(|error| error.to_string())?;
-        deliver(&self.site, &self.door, &headers, body.into())
+        deliver(&self.site, &self.door, &headers, body.into(), None)
             .await
             .map(drop)
             .map_err(|problem| problem.detail)

@@ -12,11 +12,12 @@ use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
 use runbook_identity::cookies::Transport;
-use runbook_journal::Shelf;
+use runbook_journal::{Observed, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
     Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Waiting, Ways, tls::Tls,
 };
+use runbook_telemetry::{Exporter, Follower};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -34,6 +35,9 @@ use crate::{
 
 /// How long requests may take that have begun when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long the collector may take for the spans that are left when the server stops.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// How the server was asked to be.
 #[derive(Debug, Clone)]
@@ -53,7 +57,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let tls = terms.map(|terms| Tls::new(terms, public_url.clone()));
     let mut hooks = doors::open(&config)?;
     let oidc = ways::oidc(&config)?;
-    let shelf = wire::shelf(&config).await?;
+    let (counters, traces) = (Arc::new(Counters::default()), wire::traces::exporter(app));
+    let (shelf, follower) = observed(&config, &counters, traces.clone()).await?;
     let outbox = outbox(&config, &shelf, &public_url)?;
     let ways = Arc::new(Ways::default());
     let reached = Reached { ways: ways.clone(), outbox: outbox.clone(), tls: tls.clone() };
@@ -77,7 +82,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         ways,
         clock: Arc::new(System),
         outbox: outbox.clone(),
-        counters: Counters::default(),
+        counters,
+        traces,
         limits: Limits::default(),
         devices: Waiting::default(),
         supervised: supervised.subscribe(),
@@ -119,8 +125,21 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         counting,
         retiring,
     );
+    follower.finish(LAST_SPANS).await;
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
+}
+
+/// The store, with somebody who counts and traces what is journaled in it.
+async fn observed(
+    config: &Config,
+    counters: &Arc<Counters>,
+    traces: Option<Exporter>,
+) -> Result<(Arc<dyn Shelf>, Arc<Follower>), CliError> {
+    let shelf = wire::shelf(config).await?;
+    let follower = Follower::new(traces, Some(counters.clone()));
+    follower.begin(shelf.clone());
+    Ok((Arc::new(Observed::new(shelf, follower.clone())), follower))
 }
 
 fn listener(listen: SocketAddr) -> Result<TcpListener, CliError> {

@@ -10,6 +10,7 @@ mod browser;
 mod canary;
 mod certificates;
 mod clients;
+mod collector;
 #[path = "../../journal/tests/postgres/database.rs"]
 mod database;
 mod laptop;
@@ -21,3 +22,4 @@ mod replicas;
 mod server;
 mod storm;
 mod tls;
+mod traces;

@@ -97,6 +97,7 @@ impl House for Fixed {
             overriding: false,
             incident: start.incident.clone(),
             alert: start.alert.clone(),
+            trace_parent: None,
             bound_to: None,
             planned_at: None,
         })
@@ -160,6 +161,7 @@ impl Room {
             number: number.map(str::to_owned),
             body: "{}".to_owned(),
             alerts,
+            trace_parent: None,
         };
         let receipt = self.desk.receive(parcel).await.unwrap();
         if !receipt.repeated {
@@ -413,6 +415,7 @@ async fn nothing_is_lost_or_done_twice_after_a_crash() {
                 number: None,
                 body: "{}".to_owned(),
                 alerts: vec![firing("HighLatency", service, number / 2)],
+                trace_parent: None,
             };
             room.desk.receive(parcel).await.unwrap();
         }

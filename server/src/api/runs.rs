@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     gate::Caller,
+    ops::Mark,
     problem::{Body, Problem},
     site::Site,
 };
@@ -149,11 +150,17 @@ pub fn sound(site: &Site, environment: &str, new: NewRun) -> Result<Start, Probl
         alert: Value::Null,
         incident: new.incident,
         reason: new.reason,
+        trace_parent: None,
     })
 }
 
 pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId, Problem> {
-    Ok(site.desk.start(start, &caller.identity.actor()).await?)
+    let start = Start { trace_parent: caller.mark.as_ref().and_then(Mark::trace_parent), ..start.clone() };
+    let run = site.desk.start(&start, &caller.identity.actor()).await?;
+    if let Some(mark) = &caller.mark {
+        mark.is_about(run);
+    }
+    Ok(run)
 }
 
 /// A run, step by step.
