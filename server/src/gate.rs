@@ -68,6 +68,8 @@ pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Ne
     let origin = Origin::of(&request, &site.settings.proxies);
     request.extensions_mut().insert(origin);
     let asked = asked(&request, origin);
+    // Whoever shows a token is a program, whatever it asks for.
+    let by_browser = wants_page(&asked) && !request.headers().contains_key(header::AUTHORIZATION);
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let needs = match &matched {
         Some(path) => rules::needs(request.method(), path),
@@ -95,7 +97,7 @@ pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Ne
             }
             (response, who)
         }
-        Err((problem, _)) if problem.status == 401 && wants_page(&asked) => {
+        Err((problem, _)) if problem.status == 401 && by_browser => {
             return Redirect::to(&format!("/login?next={}", encoded(&asked.path))).into_response();
         }
         Err((problem, caller)) => {

@@ -33,9 +33,9 @@ const LONGEST_WAIT: u64 = 60;
   runbook sign-in alice --url https://runbook.example.com/
   runbook sign-in --server https://runbook.example.com  # at its OpenID provider, with a code
 
-With --server, a code is confirmed in a browser anywhere; then `runbook approvals`, `approve` and
-`reject` take the same --server. The token that this gives lasts as long as a session may be idle, is
-kept in $XDG_STATE_HOME/runbook (else ~/.local/state/runbook) for you alone, and can be revoked on the
+With --server, a code is confirmed in a browser anywhere; then `runbook approvals`, `approve`
+and `reject` take the same --server. The token lasts as long as a session may be idle, is kept in
+$XDG_STATE_HOME/runbook (else ~/.local/state/runbook) for you alone, and can be revoked on the
 server's page \"Access\".
 
 Whoever can write the server's store can make one. What the person may do then, `auth.roles` of the
