@@ -28,7 +28,7 @@ pub use self::{
     hooks::Hook,
     limits::Limits,
     read::{FILE, shown},
-    server::Server,
+    server::{Server, Tls},
     store::{Kind, Store},
 };
 

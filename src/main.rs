@@ -6,6 +6,7 @@ mod exit;
 mod library;
 mod person;
 mod plan_file;
+mod remote;
 mod serve;
 mod wire;
 

@@ -126,6 +126,10 @@ impl Journal for Postgres {
         self.0.lock(target, run, (now, until), None).await
     }
 
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        self.0.holder(target, now).await
+    }
+
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         self.0.unlock(target, run, None).await
     }

@@ -6,11 +6,13 @@
 
 mod api;
 mod audit;
+mod device;
 mod gate;
 mod herald;
 mod hooks;
 mod once;
 mod ops;
+mod origin;
 mod pages;
 mod problem;
 mod project;
@@ -18,6 +20,10 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod sweep;
+mod throttle;
+pub mod tls;
+mod ways;
 
 use std::sync::Arc;
 
@@ -26,14 +32,18 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
+    device::Waiting,
     herald::Herald,
     hooks::{Hook, deliver},
     ops::Counters,
     pages::login::ticket_id,
     problem::Problem,
-    project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
+    project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    sweep::{Retention, Sweeper},
+    throttle::Limits,
+    ways::{Open, Ways},
 };
 
 /// How long an answer may take; streams of events begin within it and then last.
@@ -50,6 +60,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(ops::routes())
         .merge(hooks::routes())
         .merge(slack::routes())
+        .merge(device::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::wrong_method);
     inside

@@ -162,7 +162,7 @@ impl Speaker {
 }
 
 /// A line that a person types; `None` at the end of the input.
-async fn line(prompt: &str) -> Result<Option<String>, CliError> {
+pub async fn line(prompt: &str) -> Result<Option<String>, CliError> {
     let mut out = std::io::stderr();
     // A terminal that cannot be written to shows in the read that follows.
     let _ = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());

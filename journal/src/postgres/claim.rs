@@ -235,6 +235,10 @@ impl Journal for Through {
         self.inner.lock(target, run, (now, until), Some(&self.holding)).await
     }
 
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        self.inner.holder(target, now).await
+    }
+
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         self.expect_own(run)?;
         self.inner.unlock(target, run, Some(&self.holding)).await

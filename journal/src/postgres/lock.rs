@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Client;
 use runbook_core::{Timestamp, event::RunId};
+use tokio_postgres::Row;
 
 use super::{Inner, claim::Holding, fault::Fault};
 use crate::{JournalError, lease::Lease, time};
@@ -11,6 +12,9 @@ const ROW: &str =
     "INSERT INTO locks (target, run, fence, until) VALUES ($1, NULL, 0, '') ON CONFLICT (target) DO NOTHING";
 
 const LEASE: &str = "SELECT fence, run, until FROM locks WHERE target = $1 FOR UPDATE";
+
+/// To look at only.
+const PRESENT: &str = "SELECT fence, run, until FROM locks WHERE target = $1";
 
 const LOCK: &str = "UPDATE locks SET run = $2, fence = $3, until = $4 WHERE target = $1";
 
@@ -36,6 +40,15 @@ impl Inner {
                 Err(fault) => tries.again(fault).await?,
             }
         }
+    }
+
+    pub(super) async fn holder(
+        &self,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        let lease = self.ask(PRESENT, &[&target], read).await?.pop();
+        Ok(lease.and_then(|lease| lease.holder(now)))
     }
 
     pub(super) async fn unlock(
@@ -76,15 +89,7 @@ async fn lock(
     }
     transaction.execute(ROW, &[&target]).await?;
     let row = transaction.query_one(LEASE, &[&target]).await?;
-    let unreadable = || Fault::Unusable(format!("the lock of `{target}` cannot be read"));
-    let holder = match row.get::<_, Option<String>>(1) {
-        Some(holder) => {
-            let until: String = row.get(2);
-            Some((holder.parse().map_err(|_| unreadable())?, until.parse().map_err(|_| unreadable())?))
-        }
-        None => None,
-    };
-    let mut lease = Lease { fence: row.get::<_, i64>(0).cast_unsigned(), holder };
+    let mut lease = read(&row)?;
     let fence = lease.take(target, run, now, until)?;
     if let Some((holder, until)) = lease.holder {
         let values = (holder.to_string(), fence.cast_signed(), time::text(until));
@@ -92,4 +97,16 @@ async fn lock(
     }
     transaction.commit().await?;
     Ok(fence)
+}
+
+fn read(row: &Row) -> Result<Lease, Fault> {
+    let unreadable = || Fault::Unusable("the lock of a target cannot be read".to_owned());
+    let holder = match row.try_get::<_, Option<&str>>(1)? {
+        Some(holder) => {
+            let until: &str = row.try_get(2)?;
+            Some((holder.parse().map_err(|_| unreadable())?, until.parse().map_err(|_| unreadable())?))
+        }
+        None => None,
+    };
+    Ok(Lease { fence: row.try_get::<_, i64>(0)?.cast_unsigned(), holder })
 }

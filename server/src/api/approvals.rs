@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use runbook_core::{
     Value, report,
     run::{Input, Question, Run},
@@ -15,7 +12,7 @@ use runbook_journal::RunQuery;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::runs;
+use super::{ReadProblems, WriteProblems, documents, page::Path, runs};
 use crate::{
     gate::Caller,
     problem::{Body, Problem},
@@ -26,8 +23,8 @@ use crate::{
 const MOST: usize = 1_000;
 
 /// List what is open: gates, choices, manual steps, questions in doubt; the oldest first.
-#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals",
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals",
+    responses((status = 200, body = [documents::Question]), ReadProblems))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let runs = open(&site, &caller).await?;
     let documents = runs
@@ -67,9 +64,9 @@ pub struct Approve {
 }
 
 /// Approve exactly the change that was looked at.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", operation_id = "approve", params(("run" = String, Path)),
     request_body = Approve,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn approve(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -89,9 +86,9 @@ pub struct Reject {
 }
 
 /// Reject what a run asks.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", operation_id = "reject", params(("run" = String, Path)),
     request_body = Reject,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn reject(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -112,9 +109,9 @@ pub struct Delegate {
 }
 
 /// Let somebody else decide in one's place.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", operation_id = "delegate", params(("run" = String, Path)),
     request_body = Delegate,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn delegate(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -125,8 +122,10 @@ pub async fn delegate(
     runs::say(&site, &caller, &run, Permission::Approve, input).await
 }
 
+/// An answer; another schema is called by the name that it has here.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Answer)]
 pub struct Say {
     pub step: String,
     /// The id of an option; `done`, `failed` or `skipped`; `happened`, `did-not-happen`, `proceed` or
@@ -140,9 +139,9 @@ pub struct Say {
 }
 
 /// Answer what a run asks: pick an option, report a manual step, settle a doubt.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", operation_id = "answer", params(("run" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn answer(
     State(site): State<Arc<Site>>,
     caller: Caller,

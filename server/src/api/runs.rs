@@ -4,7 +4,7 @@ use std::{str::FromStr as _, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{Asked, Page, Paging};
+use super::{
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path},
+};
 use crate::{
     gate::Caller,
     problem::{Body, Problem},
@@ -50,8 +53,8 @@ pub struct Filter {
 }
 
 /// List runs, newest first.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", operation_id = "list_runs", params(Filter),
+    responses((status = 200, body = documents::RunPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -103,9 +106,8 @@ pub struct Begun {
 const LONGEST: usize = 2_000;
 
 /// Start a run, or foresee one.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", request_body = NewRun,
-    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = Object),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", operation_id = "start_run", request_body = NewRun,
+    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = documents::Run), WriteProblems))]
 pub async fn start(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -155,8 +157,8 @@ pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId,
 }
 
 /// A run, step by step.
-#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", operation_id = "show_run", params(("run" = String, Path)),
+    responses((status = 200, body = documents::Run), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -167,8 +169,8 @@ pub async fn one(
 }
 
 /// What happened in a run, entry by entry.
-#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", operation_id = "run_timeline", params(("run" = String, Path)),
+    responses((status = 200, body = [documents::TimelineEntry]), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -189,9 +191,9 @@ pub struct CancelRun {
 }
 
 /// Cancel a run; what is under way is brought to its end.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", operation_id = "cancel_run", params(("run" = String, Path)),
     request_body = CancelRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn cancel(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -209,9 +211,9 @@ pub struct UndoRun {
 }
 
 /// Take the changes of an ended run back, the last one first.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", operation_id = "undo_run", params(("run" = String, Path)),
     request_body = UndoRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn undo(
     State(site): State<Arc<Site>>,
     caller: Caller,

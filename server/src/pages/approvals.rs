@@ -96,7 +96,7 @@ fn card(site: &Site, run: &Run, node: &Node, question: &Question<'_>, own: bool)
     };
     html! {
         a.card.asks[own] href=(address(run, node, question)) {
-            span.title { (heading(node, question)) }
+            span.title { (words::prose(&heading(node, question))) }
             span.pills {
                 (mark(if own { Tone::Asks } else { Tone::Calm }, kind(question)))
                 @if let Some(effect) = node.effect() { (words::effect(effect)) }

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    response::Redirect,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Redirect, routing::get};
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -26,7 +21,10 @@ use super::{
     words::{Tone, mark, moment, pill, took},
 };
 use crate::{
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -61,8 +59,9 @@ async fn one(
         (simulated(&run))
         div id="head" data-live {
             h1 { (title) }
-            (header(&run, alert.as_deref(), now))
+            (standing(&run))
             (asks(&site, &caller, &run))
+            (facts(&run, alert.as_deref(), now))
             (buttons(&caller, &run))
         }
         section id="graph" data-live aria-labelledby="graph-title" {
@@ -126,10 +125,8 @@ pub fn drawn(run: &Run) -> Markup {
     graph::of_run(run, &word)
 }
 
-fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
-    let created = &run.created;
-    let inputs = secret::mask(&created.inputs);
-    let ended_at = run.ended.as_ref().map(|ended| ended.at);
+/// Where it stands, in a line.
+fn standing(run: &Run) -> Markup {
     html! {
         p.pills role="status" {
             (pill(run.status()))
@@ -139,9 +136,17 @@ fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
                 None => {},
             }
             @if run.escalated { (mark(Tone::Bad, "! escalated")) }
-            @if created.simulated.is_some() { (mark(Tone::Asks, "simulated")) }
+            @if run.created.simulated.is_some() { (mark(Tone::Asks, "simulated")) }
             @if let Some(reason) = run.ended.as_ref().and_then(|ended| ended.reason.as_ref()) { span { (secret::mask_text(reason)) } }
         }
+    }
+}
+
+fn facts(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
+    let created = &run.created;
+    let inputs = secret::mask(&created.inputs);
+    let ended_at = run.ended.as_ref().map(|ended| ended.at);
+    html! {
         dl.facts {
             dt { "Runbook" } dd { a href={ "/runbooks/" (created.runbook.name) } { (created.runbook.name) } }
             dt { "Environment" } dd { strong { (created.environment) } }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{feed, forms};
 use crate::{
     api,
-    api::page::Asked,
+    api::page::{Asked, Path},
     gate::Caller,
     pages::{
         approvals,
@@ -85,7 +85,7 @@ fn whole(
     let About { incident, log, asking } = about;
     let now = site.now();
     html! {
-        div id="head" data-live {
+        div id="head" data-live data-from={ "/incidents/" (incident.id) @if all { "?all=yes" } } {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -99,13 +99,15 @@ fn whole(
             }
         }
         (forms::all(site, caller, incident, sent))
-        section id="runs" data-live aria-labelledby="runs-title" {
-            h2 id="runs-title" { "Runs" }
-            (runs(incident, now))
-        }
-        section id="alerts" data-live aria-labelledby="alerts-title" {
-            h2 id="alerts-title" { "Alerts" }
-            (alerts(incident, now))
+        div.pair {
+            section id="runs" data-live aria-labelledby="runs-title" {
+                h2 id="runs-title" { "Runs" }
+                (runs(incident, now))
+            }
+            section id="alerts" data-live aria-labelledby="alerts-title" {
+                h2 id="alerts-title" { "Alerts" }
+                (alerts(incident, now))
+            }
         }
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
@@ -138,14 +140,33 @@ fn header(incident: &Incident, now: Timestamp) -> Markup {
                 @if let Some(reason) = &resolution.reason { " " (reason) }
             }
         }
+        @if let (Some(look), true) = (&incident.steady, incident.is_open()) {
+            p {
+                @match look.holds {
+                    Some(true) => (mark(Tone::Good, "✓ the steady state holds")),
+                    Some(false) => (mark(Tone::Bad, "✕ the steady state does not hold")),
+                    None => (mark(Tone::Asks, "~ the steady state could not be read")),
+                }
+                ", seen by " strong { (look.by.name) } " " (moment(look.at, now))
+            }
+        }
+        @if let (Some(called), true) = (incident.escalations.last(), incident.is_open()) {
+            p.notice.asks {
+                (called.runbook) " is not run again: " (called.why) ". "
+                @if called.to.is_empty() { "A person is needed." } @else { "Called: " (called.to.join(", ")) "." }
+            }
+        }
         @if let Some(into) = incident.merged_into { p.notice { "It goes on as " a href={ "/incidents/" (into) } { (into) } "." } }
         @if let Some(description) = &incident.description { p { (description) } }
         dl.facts {
             @if let Some(environment) = &incident.environment { dt { "Environment" } dd { strong { (environment) } } }
             @if let Some(service) = &incident.service { dt { "Service" } dd { (service) } }
-            dt { "Open since" } dd { (moment(incident.opened_at, now)) ", for " (took(incident.opened_at, incident.resolved_at().unwrap_or(now))) }
+            @match incident.resolved_at() {
+                Some(resolved) => { dt { "Opened" } dd { (moment(incident.opened_at, now)) ", lasted " (took(incident.opened_at, resolved)) } },
+                None => { dt { "Open since" } dd { (moment(incident.opened_at, now)) } },
+            }
             @for role in Role::ALL {
-                @if !incident.holders(role).is_empty() { dt { (role) } dd { (incident.holders(role).join(", ")) } }
+                @if !incident.holders(role).is_empty() { dt { (told::first_upper(&role.to_string())) } dd { (incident.holders(role).join(", ")) } }
             }
             @if !incident.links.is_empty() {
                 dt { "Linked" } dd { @for other in &incident.links { a href={ "/incidents/" (other) } { (other) } " " } }

@@ -1,0 +1,71 @@
+//! The documents that the API answers with, for its description. They are made of JSON where they are made,
+//! so what they hold is written down here; a test holds what is answered against it.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+/// By name. A document that is not there says nothing, which a test finds.
+static ALL: LazyLock<BTreeMap<String, RefOr<Schema>>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("documents.json")).unwrap_or_default());
+
+/// All of them, for those that refer to each other.
+pub fn all() -> impl Iterator<Item = (String, RefOr<Schema>)> {
+    ALL.iter().map(|(name, schema)| (name.clone(), schema.clone()))
+}
+
+macro_rules! documents {
+    ($($name:ident),*) => {$(
+        /// As documents.json has it.
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ALL.get(stringify!($name)).cloned().unwrap_or_default()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+documents!(
+    Me,
+    TokenMade,
+    TokenRecord,
+    TokenPage,
+    AuditPage,
+    RunbookBrief,
+    Runbook,
+    Reloaded,
+    Run,
+    RunPage,
+    RunStanding,
+    TimelineEntry,
+    Question,
+    Alert,
+    AlertPage,
+    Incident,
+    IncidentPage
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_document_is_described() {
+        for (name, schema) in [
+            (Me::name(), Me::schema()),
+            (Run::name(), Run::schema()),
+            (IncidentPage::name(), IncidentPage::schema()),
+        ] {
+            assert!(schema != RefOr::default(), "{name}");
+        }
+        assert!(ALL.len() > 20, "the file can be read: {}", ALL.len());
+    }
+}
