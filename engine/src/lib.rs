@@ -130,7 +130,7 @@ impl Engine {
         let claim = self.journal.claim(id).await.map_err(EngineError::from)?;
         let engine = self.through(&claim);
         let mark = engine.mark(id).await?;
-        let (tip, first) = engine.begin(id, created, actor)?;
+        let (tip, first) = self.begin(id, created, actor)?;
         keep(id, first).await?;
         Ok(driver::spawn(engine, tip, claim, mark, until))
     }

@@ -11,9 +11,10 @@ use crate::{JournalError, lease::Lease, time};
 const ROW: &str =
     "INSERT INTO locks (target, run, fence, until) VALUES ($1, NULL, 0, '') ON CONFLICT (target) DO NOTHING";
 
-const LEASE: &str = "SELECT fence, run, until FROM locks WHERE target = $1";
+const LEASE: &str = "SELECT fence, run, until FROM locks WHERE target = $1 FOR UPDATE";
 
-const LEASE_TO_CHANGE: &str = "SELECT fence, run, until FROM locks WHERE target = $1 FOR UPDATE";
+/// To look at only.
+const PRESENT: &str = "SELECT fence, run, until FROM locks WHERE target = $1";
 
 const LOCK: &str = "UPDATE locks SET run = $2, fence = $3, until = $4 WHERE target = $1";
 
@@ -46,17 +47,8 @@ impl Inner {
         target: &str,
         now: Timestamp,
     ) -> Result<Option<(RunId, Timestamp)>, JournalError> {
-        let mut tries = self.store.tries();
-        loop {
-            let read = async {
-                let row = self.store.client().await?.query_opt(LEASE, &[&target]).await?;
-                row.map(|row| lease(target, &row)).transpose()
-            };
-            match read.await {
-                Ok(lease) => return Ok(lease.and_then(|lease| lease.holder(now))),
-                Err(fault) => tries.again(fault).await?,
-            }
-        }
+        let lease = self.ask(PRESENT, &[&target], read).await?.pop();
+        Ok(lease.and_then(|lease| lease.holder(now)))
     }
 
     pub(super) async fn unlock(
@@ -96,7 +88,8 @@ async fn lock(
         holding.expect_held(transaction.client()).await?;
     }
     transaction.execute(ROW, &[&target]).await?;
-    let mut lease = lease(target, &transaction.query_one(LEASE_TO_CHANGE, &[&target]).await?)?;
+    let row = transaction.query_one(LEASE, &[&target]).await?;
+    let mut lease = read(&row)?;
     let fence = lease.take(target, run, now, until)?;
     if let Some((holder, until)) = lease.holder {
         let values = (holder.to_string(), fence.cast_signed(), time::text(until));
@@ -106,14 +99,14 @@ async fn lock(
     Ok(fence)
 }
 
-fn lease(target: &str, row: &Row) -> Result<Lease, Fault> {
-    let unreadable = || Fault::Unusable(format!("the lock of `{target}` cannot be read"));
-    let holder = match row.get::<_, Option<String>>(1) {
+fn read(row: &Row) -> Result<Lease, Fault> {
+    let unreadable = || Fault::Unusable("the lock of a target cannot be read".to_owned());
+    let holder = match row.try_get::<_, Option<&str>>(1)? {
         Some(holder) => {
-            let until: String = row.get(2);
+            let until: &str = row.try_get(2)?;
             Some((holder.parse().map_err(|_| unreadable())?, until.parse().map_err(|_| unreadable())?))
         }
         None => None,
     };
-    Ok(Lease { fence: row.get::<_, i64>(0).cast_unsigned(), holder })
+    Ok(Lease { fence: row.try_get::<_, i64>(0)?.cast_unsigned(), holder })
 }

@@ -85,7 +85,7 @@ impl Inner {
     }
 
     /// Asks until there is an answer.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         text: &str,
         values: &[&(dyn ToSql + Sync)],
