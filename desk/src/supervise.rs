@@ -2,7 +2,7 @@
 //! left, and those that wait for people once they have answered. A run that waits holds no task.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration as StdDuration, Instant},
 };
 
@@ -15,7 +15,7 @@ use runbook_core::{
     run::{Input, Run},
 };
 use runbook_engine::{EngineError, Until};
-use runbook_journal::{DocumentQuery, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{DocumentQuery, JournalError, Mark, Order, RunHead, RunQuery};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
@@ -29,6 +29,8 @@ use crate::{
 
 /// How many runs are driven at once; others wait their turn.
 const MOST_DRIVEN: usize = 256;
+/// How many runs are listed at once.
+const PAGE: usize = 1_000;
 /// How long to leave alone what another process drives, or what could not be driven.
 const AGAIN: Duration = Duration::from_secs(5);
 /// The longest time without looking.
@@ -110,19 +112,17 @@ impl Desk {
         supervisor.hand_over().await;
     }
 
-    /// All that follows from the end of a run: its group is free.
-    pub(crate) async fn settle(&self, run: RunId) -> Result<(), DeskError> {
-        let end = self.end_of(run).await?;
-        self.until_written(move |desktop| desktop.settle(run, end).boxed()).await
-    }
-
-    async fn end_of(&self, run: RunId) -> Result<Option<(EndStatus, Option<bool>)>, DeskError> {
-        let Some(started) = kept::find::<Started>(&self.shelf, &run.to_string()).await? else {
-            return Ok(None);
-        };
-        let Ok(engine) = self.house.engine(&started.value.environment).await else { return Ok(None) };
-        let state = engine.load(run).await?;
-        Ok(state.ended.as_ref().map(|ended| (ended.status, state.recovered())))
+    /// All that follows from the end of a run: its group is free. Nothing does while it has not ended:
+    /// only the run itself says so.
+    pub async fn settle(&self, run: RunId) -> Result<(), DeskError> {
+        let started = kept::find::<Started>(&self.shelf, &run.to_string()).await?;
+        if started.is_none_or(|started| started.value.settled && started.value.incident.is_none()) {
+            return Ok(());
+        }
+        let state = runbook_engine::load(self.shelf.as_ref(), run).await?;
+        let Some(ended) = &state.ended else { return Ok(()) };
+        let (status, recovered) = (ended.status, state.recovered());
+        self.until_written(move |desktop| desktop.settle(run, status, recovered).boxed()).await
     }
 
     /// The alert of a run may have ended while nobody was there to tell it.
@@ -143,9 +143,16 @@ impl Desk {
 }
 
 impl Desktop {
-    async fn settle(&mut self, run: RunId, end: Option<(EndStatus, Option<bool>)>) -> Result<(), DeskError> {
+    async fn settle(
+        &mut self,
+        run: RunId,
+        status: EndStatus,
+        recovered: Option<bool>,
+    ) -> Result<(), DeskError> {
         let (shelf, id) = (self.shelf(), run.to_string());
         let Some(started) = self.started.read(&shelf, &id).await?.cloned() else { return Ok(()) };
+        // A run that had ended may have been taken up again, to be undone: its incident learns of that.
+        self.tell_of_end(started.incident.as_deref(), run, status, recovered).await?;
         if started.settled {
             return Ok(());
         }
@@ -157,32 +164,27 @@ impl Desktop {
             freed.past.active = None;
             self.groups.change(&shelf, group, freed).await?;
         }
-        if let Some((status, recovered)) = end {
-            self.tell_of_end(started.incident.as_deref(), run, status, recovered).await?;
-        }
         self.started.change(&shelf, &id, Started { settled: true, ..started }).await?;
         Ok(())
     }
 }
 
 impl Supervisor<'_> {
-    /// Begins to drive what has to be driven.
+    /// Begins to drive what has to be driven. What is wrong with one run does not keep the others back.
     async fn look(&mut self) -> Result<(), DeskError> {
         let began = Instant::now();
-        let mut open = BTreeSet::new();
-        for status in ["running", "waiting"] {
-            let query = RunQuery { status: Some(status.to_owned()), limit: 1_000, ..RunQuery::default() };
-            let heads = self.desk.shelf.runs(&query).await?;
-            // The oldest first: they have waited longest.
-            for head in heads.iter().rev() {
-                open.insert(head.run);
-                self.consider(head).await?;
+        let open = self.open().await?;
+        // The oldest first: they have waited longest.
+        for head in open.values() {
+            if let Err(error) = self.consider(head).await {
+                tracing::warn!(run = %head.run, %error, "the run could not be driven");
+                self.leave_alone(head.run, head.seq);
             }
         }
-        let gone: Vec<RunId> = self.left.keys().filter(|run| !open.contains(run)).copied().collect();
+        let gone: Vec<RunId> = self.left.keys().filter(|run| !open.contains_key(run)).copied().collect();
         for run in gone {
             self.left.remove(&run);
-            self.desk.settle(run).await?;
+            self.settle(run).await;
         }
         if self.settle_at <= self.desk.now() {
             self.settle_others(&open).await?;
@@ -193,17 +195,52 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Runs that ended while nobody looked: before a crash, or driven by another process.
-    async fn settle_others(&self, open: &BTreeSet<RunId>) -> Result<(), DeskError> {
-        let unsettled =
-            DocumentQuery { state: Some("open".to_owned()), limit: 1_000, ..DocumentQuery::default() };
-        for started in kept::list::<Started>(&self.desk.shelf, unsettled).await? {
-            let run = started.value.run;
-            if !open.contains(&run) && !self.driven.values().any(|driven| *driven == run) {
-                self.desk.settle(run).await?;
+    /// The runs that have not ended. One that goes from one state to the other between the questions is
+    /// in neither answer: that a run is missing does not say that it has ended.
+    async fn open(&self) -> Result<BTreeMap<RunId, RunHead>, DeskError> {
+        let mut open = BTreeMap::new();
+        for status in ["running", "waiting"] {
+            let mut query = RunQuery { status: Some(status.to_owned()), limit: PAGE, ..RunQuery::default() };
+            loop {
+                let heads = self.desk.shelf.runs(&query).await?;
+                query.before = heads.last().map(|head| head.run);
+                let more = heads.len() == PAGE;
+                open.extend(heads.into_iter().map(|head| (head.run, head)));
+                if !more {
+                    break;
+                }
             }
         }
-        Ok(())
+        Ok(open)
+    }
+
+    async fn settle(&self, run: RunId) {
+        if let Err(error) = self.desk.settle(run).await {
+            tracing::warn!(%run, %error, "what follows from the end of the run is done later");
+        }
+    }
+
+    /// Runs that ended while nobody looked: before a crash, or driven by another process.
+    async fn settle_others(&self, open: &BTreeMap<RunId, RunHead>) -> Result<(), DeskError> {
+        let mut unsettled = DocumentQuery {
+            state: Some("open".to_owned()),
+            order: Order::OldestFirst,
+            limit: PAGE,
+            ..DocumentQuery::default()
+        };
+        loop {
+            let page = kept::list::<Started>(&self.desk.shelf, unsettled.clone()).await?;
+            unsettled.after = page.last().map(|last| (last.value.at, last.id.clone()));
+            for started in &page {
+                let run = started.value.run;
+                if !open.contains_key(&run) && !self.driven.values().any(|driven| *driven == run) {
+                    self.settle(run).await;
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
     }
 
     async fn consider(&mut self, head: &RunHead) -> Result<(), DeskError> {
@@ -247,10 +284,7 @@ impl Supervisor<'_> {
             Err(EngineError::Journal(JournalError::Claimed { .. })) => {
                 self.leave_alone(head.run, head.seq);
             }
-            Err(error) => {
-                tracing::warn!(run = %head.run, %error, "the run could not be driven");
-                self.leave_alone(head.run, head.seq);
-            }
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -262,11 +296,7 @@ impl Supervisor<'_> {
         };
         let Some(run) = self.driven.remove(&id) else { return };
         match outcome {
-            Ok(state) if state.ended.is_some() => {
-                if let Err(error) = self.desk.settle(run).await {
-                    tracing::warn!(%run, %error, "what follows from the end of the run is done later");
-                }
-            }
+            Ok(state) if state.ended.is_some() => self.settle(run).await,
             Ok(state) => {
                 let wake = state.pending(self.desk.now()).wake;
                 self.leave(run, state.seq, wake);

@@ -11,6 +11,7 @@ mod herald;
 mod hooks;
 mod once;
 mod ops;
+mod origin;
 mod pages;
 mod problem;
 mod project;
@@ -18,6 +19,10 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod sweep;
+mod throttle;
+pub mod tls;
+mod ways;
 
 use std::sync::Arc;
 
@@ -31,9 +36,12 @@ pub use crate::{
     ops::Counters,
     pages::login::ticket_id,
     problem::Problem,
-    project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
+    project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    sweep::{Retention, Sweeper},
+    throttle::Limits,
+    ways::{Open, Ways},
 };
 
 /// How long an answer may take; streams of events begin within it and then last.

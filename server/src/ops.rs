@@ -12,8 +12,11 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use runbook_desk::detect::{Detection, Round};
+use runbook_identity::cookies::Transport;
 use runbook_journal::DocumentQuery;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::{problem::Problem, site::Site};
 
@@ -44,6 +47,9 @@ impl Default for Counters {
             describe_counter!(DELIVERIES, "Deliveries of detectors by door and outcome.");
             describe_counter!(REFUSALS, "Requests that were refused to somebody.");
             describe_gauge!(RUNS, "Runs that have not ended, by what becomes of them.");
+            describe_gauge!(BLIND, "For how long a detector could not read a rule, in seconds.");
+            describe_gauge!(UNREADABLE, "Rules that a detector cannot read.");
+            describe_gauge!(FIRING, "Series that fire, by detector.");
             describe_gauge!(BUILD, "The version of the server.");
         });
         counters
@@ -55,6 +61,9 @@ const DURATION: &str = "runbook_http_request_duration_seconds";
 const DELIVERIES: &str = "runbook_deliveries_total";
 const REFUSALS: &str = "runbook_refusals_total";
 const RUNS: &str = "runbook_runs";
+const BLIND: &str = "runbook_detector_blind_seconds";
+const UNREADABLE: &str = "runbook_detector_rules_unreadable";
+const FIRING: &str = "runbook_detector_series_firing";
 const BUILD: &str = "runbook_build_info";
 
 impl Counters {
@@ -62,6 +71,16 @@ impl Counters {
     /// `limited`.
     pub fn delivery(&self, hook: &str, outcome: &'static str) {
         self.on(|| counter!(DELIVERIES, "hook" => hook.to_owned(), "outcome" => outcome).increment(1));
+    }
+
+    /// What a round of a detector came to.
+    fn round(&self, detector: &str, round: &Round) {
+        let name = || detector.to_owned();
+        self.on(|| {
+            gauge!(BLIND, "detector" => name()).set(round.blind_for().as_secs_f64());
+            gauge!(UNREADABLE, "detector" => name()).set(round.failing.len() as f64);
+            gauge!(FIRING, "detector" => name()).set(round.firing as f64);
+        });
     }
 
     fn request(&self, method: &Method, path: String, status: StatusCode, seconds: f64) {
@@ -92,6 +111,22 @@ impl Counters {
 
     fn on(&self, tell: impl FnOnce()) {
         metrics::with_local_recorder(&self.recorder, tell);
+    }
+}
+
+impl Site {
+    /// Counts what the rounds of a detector come to, until it is told to stop.
+    pub async fn count_rounds(&self, detection: &Detection, mut stop: watch::Receiver<bool>) {
+        let mut rounds = detection.rounds();
+        while !*stop.borrow() {
+            if let Some(round) = rounds.borrow_and_update().as_ref() {
+                self.counters.round(&detection.detector().name, round);
+            }
+            tokio::select! {
+                changed = rounds.changed() => if changed.is_err() { return },
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
     }
 }
 
@@ -140,6 +175,9 @@ pub async fn observe(State(site): State<Arc<Site>>, request: Request, next: Next
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if site.settings.transport == Transport::Tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -20,7 +20,8 @@ use crate::{
   RUNBOOK_LOG=info runbook serve        # structured logs on stderr
 
 It listens on loopback unless told otherwise; beyond that it takes TLS (`server.tls`, or a proxy named by
-`server.public_url`). SIGHUP reads the runbooks anew, SIGTERM brings what is under way to its end.")]
+`server.public_url`). SIGHUP reads the configuration, runbooks, secrets and certificates anew, all or nothing; SIGTERM brings what
+is under way to its end.")]
 pub struct Args {
     /// Where to listen; else `server.listen` of the configuration; else 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]

@@ -5,8 +5,15 @@
 #![expect(clippy::print_stderr, reason = "figures that are not asserted are shown")]
 
 mod access;
+#[path = "../../identity/tests/oidc/browser.rs"]
+mod browser;
 mod canary;
+mod certificates;
+mod clients;
+mod login;
 #[path = "../project/folder.rs"]
 mod project;
+mod reload;
 mod server;
 mod storm;
+mod tls;

@@ -350,7 +350,7 @@ async fn an_incident_that_still_burns_is_not_resolved_by_mistake() {
     assert!(refused.status.is_client_error(), "{}", refused.status);
     let forced = [("force", "the alert is wrong")];
     rob.post("/incidents/INC-1/resolve", &forced).await.is(303);
-    rob.get("/incidents/INC-1").await.shows("~ not verified").shows("! forced");
+    rob.get("/incidents/INC-1").await.shows("✕ the steady state did not hold").shows("! forced");
 }
 
 #[tokio::test]

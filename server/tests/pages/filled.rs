@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering};
 use runbook_core::{
     alert::AlertStatus,
     event::{Actor, Answer, Channel, RunId},
-    incident::{IncidentId, Input, Opening, Origin, Role},
+    incident::{IncidentId, Input, Opening, Origin, Role, Steadiness},
     run,
 };
 use serde_json::json;
@@ -118,7 +118,7 @@ async fn incidents(fixture: &Fixture, places: &mut Places) {
     };
     let resolved = declared("Checkout is slow").await;
     let resolve = || Input::Resolve {
-        steady: None,
+        steady: Steadiness::Undeclared,
         force: Some("seen by hand".to_owned()),
         reason: Some("a slow disk".to_owned()),
     };

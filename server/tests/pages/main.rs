@@ -7,5 +7,8 @@ mod browser;
 mod escaping;
 mod fixture;
 mod html;
+mod limits;
 mod shop;
 mod showing;
+mod sweeping;
+mod telling;

@@ -140,6 +140,22 @@ fn header(incident: &Incident, now: Timestamp) -> Markup {
                 @if let Some(reason) = &resolution.reason { " " (reason) }
             }
         }
+        @if let (Some(look), true) = (&incident.steady, incident.is_open()) {
+            p {
+                @match look.holds {
+                    Some(true) => (mark(Tone::Good, "✓ the steady state holds")),
+                    Some(false) => (mark(Tone::Bad, "✕ the steady state does not hold")),
+                    None => (mark(Tone::Asks, "~ the steady state could not be read")),
+                }
+                ", seen by " strong { (look.by.name) } " " (moment(look.at, now))
+            }
+        }
+        @if let (Some(called), true) = (incident.escalations.last(), incident.is_open()) {
+            p.notice.asks {
+                (called.runbook) " is not run again: " (called.why) ". "
+                @if called.to.is_empty() { "A person is needed." } @else { "Called: " (called.to.join(", ")) "." }
+            }
+        }
         @if let Some(into) = incident.merged_into { p.notice { "It goes on as " a href={ "/incidents/" (into) } { (into) } "." } }
         @if let Some(description) = &incident.description { p { (description) } }
         dl.facts {

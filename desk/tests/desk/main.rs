@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 
+mod blinking;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_core::{
@@ -25,6 +27,8 @@ use runbook_engine::{Engine, NoSecrets, Setup, clock::Manual};
 use runbook_journal::{DocumentQuery, Memory, RunQuery, Shelf};
 use serde_json::json;
 use tokio::sync::watch;
+
+use crate::blinking::Blinking;
 
 const RUNBOOKS: &str = r#"
 apiVersion: runbook/v1
@@ -66,6 +70,9 @@ impl House for Fixed {
     async fn engine(&self, environment: &str) -> Result<Engine, String> {
         if environment == "demo" { Ok(self.engine.clone()) } else { Err(format!("no {environment}")) }
     }
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
+    }
     fn severity(&self) -> Arc<Matrix> {
         Arc::default()
     }
@@ -105,8 +112,11 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
+        Self::over(Arc::new(Memory::new()))
+    }
+
+    fn over(shelf: Arc<dyn Shelf>) -> Self {
         let clock = Manual::at("2026-11-21T03:00:00Z".parse().unwrap());
-        let shelf: Arc<dyn Shelf> = Arc::new(Memory::new());
         let engine = Engine::new(Setup {
             journal: shelf.clone(),
             registry: Default::default(),
@@ -350,6 +360,32 @@ async fn a_run_is_driven_to_its_question_and_on_after_the_answer() {
     let approve = Input::Approve { step: "go".to_owned(), digest, comment: None, break_glass: false };
     room.engine.say(run, &Actor { name: "ada".to_owned(), how: Channel::Web }, approve).await.unwrap();
     room.supervise_until(async || is("succeeded").await).await;
+}
+
+/// A run that no list shows for a moment has not ended: its group stays its own.
+#[tokio::test]
+async fn a_group_is_free_only_when_its_run_says_that_it_has_ended() {
+    let shelf = Arc::new(Blinking::default());
+    let room = Room::over(shelf.clone());
+    room.deliver(None, vec![firing("HighLatency", "api", 1)]).await;
+    let (stop, stopped) = watch::channel(false);
+    let counts = watch::Sender::new(Supervised::default());
+    let mut counted = counts.subscribe();
+    // A run that began after the lists were made, and before those were looked for that have ended.
+    shelf.blink(2);
+    let watching = async {
+        counted.wait_for(|counts| counts.waiting == 1).await.unwrap();
+        // A run that changed its state between the lists, while a delivery stirred the shelf.
+        shelf.blink(2);
+        room.deliver(None, vec![firing("Other", "api", 1)]).await;
+        counted.wait_for(|counts| counts.waiting == 0).await.unwrap();
+        assert!(shelf.is_open());
+        stop.send_replace(true);
+    };
+    tokio::join!(room.desk.supervise(stopped, &counts), watching);
+    room.pass(20);
+    let again = room.deliver(None, vec![firing("HighLatency", "api", 2)]).await;
+    assert_eq!(whys(&room.outcomes(&again).await), ["active"]);
 }
 
 #[tokio::test]
