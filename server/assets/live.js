@@ -152,7 +152,7 @@
   if (button && keys) { button.hidden = false; button.addEventListener('click', () => keys.showModal()); }
   let before = '';
   document.addEventListener('keydown', (event) => {
-    const typing = event.target.closest && event.target.closest('input, textarea, select, dialog');
+    const typing = event.target.closest && event.target.closest('input, textarea, select, dialog[open]');
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (before === 'g') {
       const place = document.querySelector(`.way a[data-key="${CSS.escape(event.key)}"]`);

@@ -44,7 +44,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
     unsupported_method,allow_header_conformance,use_after_free,ignored_auth";
 
 /// How many requests are made up for each operation, in each of the two rounds.
-const REQUESTS: &str = "40";
+const REQUESTS: &str = "25";
 
 #[test]
 fn the_api_is_as_its_description_says() {

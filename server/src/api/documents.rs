@@ -59,13 +59,10 @@ mod tests {
 
     #[test]
     fn every_document_is_described() {
-        for (name, schema) in [
-            (Me::name(), Me::schema()),
-            (Run::name(), Run::schema()),
-            (IncidentPage::name(), IncidentPage::schema()),
-        ] {
-            assert!(schema != RefOr::default(), "{name}");
+        let read = serde_json::from_str::<BTreeMap<String, RefOr<Schema>>>(include_str!("documents.json"));
+        assert_eq!(read.map(|all| all.len()).map_err(|error| error.to_string()), Ok(ALL.len()));
+        for name in [Me::name(), Run::name(), IncidentPage::name()] {
+            assert!(ALL.contains_key(name.as_ref()), "{name}");
         }
-        assert!(ALL.len() > 20, "the file can be read: {}", ALL.len());
     }
 }

@@ -15,7 +15,7 @@ use runbook_identity::{Permission, Scope};
 use serde::Deserialize;
 
 use super::{
-    approvals, graph,
+    approvals, forms, graph,
     layout::{Here, page},
     steps,
     words::{Tone, mark, moment, pill, took},
@@ -63,6 +63,7 @@ async fn one(
             (asks(&site, &caller, &run))
             (facts(&run, alert.as_deref(), now))
             (buttons(&caller, &run))
+            (again(&caller, &run))
         }
         section id="graph" data-live aria-labelledby="graph-title" {
             h2 id="graph-title" { "Graph" }
@@ -188,6 +189,30 @@ fn buttons(caller: &Caller, run: &Run) -> Markup {
                 Err(problem) => span.quiet { (problem.detail) },
             }
         }
+    }
+}
+
+/// The way to start it once more, with what it was given; what is secret of that is asked for anew.
+fn again(caller: &Caller, run: &Run) -> Markup {
+    let created = &run.created;
+    let scope = Scope::of(&created.environment, &created.runbook.name);
+    if run.ended.is_none() || caller.may(Permission::DryRun, scope).is_err() {
+        return html! {};
+    }
+    let masked = secret::mask(&created.inputs);
+    let inputs = created.inputs.as_object().into_iter().flatten();
+    let known = inputs.filter(|(name, value)| masked.get(name.as_str()) == Some(*value));
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("environment", &created.environment);
+    for (name, value) in known {
+        query.append_pair(&forms::field_name(name), &forms::plain(value));
+    }
+    if let Some(incident) = &created.incident {
+        query.append_pair("incident", incident);
+    }
+    let query = query.finish();
+    html! {
+        p.buttons { a.button href={ "/runbooks/" (created.runbook.name) "/start?" (query) } { "Start it again: dry-run first…" } }
     }
 }
 

@@ -86,6 +86,10 @@ fn runs(max: &mut Person<'_>) {
     max.press("Run high-latency in production").reads("trying");
     max.place("long run").press("Cancel…").press("Cancel the run").reads("max cancelled the run");
     max.place("undo").press("Take the changes back").reads("Add pods");
+    max.place("failed")
+        .press("Start it again: dry-run first…")
+        .press("Show what it would do")
+        .reads("It would fail");
     max.go("/runs").reads("high-latency");
 }
 

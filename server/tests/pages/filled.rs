@@ -1,5 +1,7 @@
 //! Something of everything: what a server looks like at the end of a bad night.
 
+#![expect(clippy::expect_used, reason = "a fixture that does not stand says enough by panicking")]
+
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use runbook_core::{
