@@ -7,6 +7,7 @@ use runbook_core::{
     finding::{self, Document, Finding},
     run::RejectedKind,
 };
+use runbook_desk::DeskError;
 use runbook_engine::EngineError;
 use runbook_journal::JournalError;
 
@@ -109,6 +110,16 @@ impl From<EngineError> for CliError {
         };
         let hint = error.hint();
         Self { exit, message: error.to_string(), hint, findings: None }
+    }
+}
+
+impl From<DeskError> for CliError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Engine(error) => error.into(),
+            DeskError::Journal(error) => error.into(),
+            error => Self::failed(error.to_string()),
+        }
     }
 }
 
