@@ -58,6 +58,14 @@ pub trait Journal: Debug + Send + Sync {
     /// no run has more than [`MOST_ENTRIES`].
     async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError>;
 
+    /// The last records of a run before a sequence number, at most this many, in order: where a
+    /// reader who goes back through a long run reads on.
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let mut records = self.read(run, 0).await?;
+        records.retain(|record| record.seq < before);
+        Ok(records.split_off(records.len().saturating_sub(limit)))
+    }
+
     /// What the journal says a run's last sequence number is; `None` for an unknown run.
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError>;
 
