@@ -11,6 +11,7 @@ pub mod detect;
 pub mod kept;
 mod sheet;
 mod start;
+pub mod story;
 mod supervise;
 mod work;
 
