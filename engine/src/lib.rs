@@ -9,6 +9,7 @@ mod error;
 mod mask;
 mod perform;
 mod pipe;
+mod recall;
 mod tip;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,7 +23,7 @@ use runbook_core::{
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery, every_run};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ pub use crate::{
     error::EngineError,
     mask::{NoSecrets, Secrets},
 };
-use crate::{perform::Performer, tip::Tip};
+use crate::{perform::Performer, recall::Recall, tip::Tip};
 
 /// What an engine works with.
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ pub struct Engine {
     performer: Arc<Performer>,
     clock: Arc<dyn Clock>,
     owner: String,
+    recall: Recall,
 }
 
 /// How often what a person said is tried again when others append at the same moment.
@@ -83,6 +85,7 @@ impl Engine {
             performer: Arc::new(performer),
             clock: setup.clock,
             owner: setup.owner,
+            recall: Recall::default(),
         }
     }
 
@@ -140,7 +143,7 @@ impl Engine {
     /// Records what a person said, and what follows from it at once. Whoever drives the run goes on
     /// from there.
     pub async fn say(&self, run: RunId, actor: &Actor, input: Input) -> Result<Run, EngineError> {
-        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        let mut tip = self.tip(run).await?;
         for _ in 0..MOST_TRIES {
             match tip.decide_and_append(self.journal.as_ref(), input.clone(), actor, self.clock.now()).await {
                 Err(EngineError::Journal(JournalError::Moved { .. })) => {
@@ -155,7 +158,43 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        load(self.journal.as_ref(), run).await
+        Ok(Arc::unwrap_or_clone(self.tip(run).await?.run))
+    }
+
+    /// The state of a run of a list, or a newer one: nothing is read of one that has not moved since it
+    /// was last looked at.
+    pub async fn glance(&self, head: &RunHead) -> Result<Arc<Run>, EngineError> {
+        match self.recall.get(head.run) {
+            Some((tip, _)) if tip.run.seq == head.seq => Ok(tip.run),
+            _ => Ok(self.tip(head.run).await?.run),
+        }
+    }
+
+    /// The runs that ask people something, of those that are `wanted`; the oldest first.
+    pub async fn asking(
+        &self,
+        environment: Option<&str>,
+        wanted: impl Fn(&RunHead) -> bool,
+    ) -> Result<Vec<Arc<Run>>, EngineError> {
+        let mut asking = Vec::new();
+        for status in ["waiting", "running"] {
+            let (status, environment) = (Some(status.to_owned()), environment.map(str::to_owned));
+            let open = RunQuery { status, environment, ..RunQuery::default() };
+            for head in every_run(self.journal.as_ref(), open).await?.iter().filter(|head| wanted(head)) {
+                let run = self.glance(head).await?;
+                if run.questions().next().is_some() {
+                    asking.push(run);
+                }
+            }
+        }
+        asking.sort_by_key(|run| run.id);
+        // One that goes on to wait between the two lists is in both.
+        asking.dedup_by_key(|run| run.id);
+        Ok(asking)
+    }
+
+    async fn tip(&self, run: RunId) -> Result<Tip, EngineError> {
+        Tip::recall(self.journal.as_ref(), &self.recall, run).await
     }
 
     /// All events of a run with the hashes that chain them.

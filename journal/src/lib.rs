@@ -98,6 +98,24 @@ pub trait Journal: Debug + Send + Sync {
     fn durability(&self) -> String;
 }
 
+/// All runs of a kind, newest first, however many there are.
+pub async fn every_run(
+    journal: &(impl Journal + ?Sized),
+    query: RunQuery,
+) -> Result<Vec<RunHead>, JournalError> {
+    let mut query = RunQuery { limit: MOST_RUNS, ..query };
+    let mut found = Vec::new();
+    loop {
+        let page = journal.runs(&query).await?;
+        let full = page.len() == MOST_RUNS;
+        query.before = page.last().map(|last| last.run);
+        found.extend(page);
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
 /// Records to add to one run.
 #[derive(Debug, Clone)]
 pub struct Batch {
