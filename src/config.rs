@@ -27,7 +27,7 @@ pub use self::{
     hooks::Hook,
     limits::Limits,
     read::{FILE, shown},
-    server::Server,
+    server::{Server, Tls},
 };
 
 /// A project's configuration: where its runbooks and its journal are, which environments they may

@@ -1,8 +1,11 @@
 //! What the server needs of a project: its runbooks, its environments, who may do what.
 
 mod detectors;
+mod present;
 mod project;
+mod reload;
 mod run;
+mod ways;
 
 pub use self::{
     project::{Served, granted},

@@ -86,8 +86,7 @@ pub struct Wired {
     /// What the environment says of approving one's own run.
     allow_self: Option<bool>,
     /// Lives as long as the environment is used.
-    #[expect(dead_code, reason = "held for its Drop, never read")]
-    world: Option<World>,
+    world: Option<Arc<World>>,
 }
 
 impl Wired {
@@ -102,6 +101,10 @@ impl Wired {
             owner: person::this_process(),
         })
     }
+    /// An engine for dry-runs, whose journal goes with the process, beside the runs of a store.
+    pub fn foreseer(&self, others: Arc<dyn Journal>) -> Engine {
+        self.engine(memory()).beside(others)
+    }
     /// Behind a server people are told apart, so that an approval takes somebody else unless the
     /// environment says otherwise. In a simulated environment everybody still belongs to every group.
     pub fn behind_a_server(mut self) -> Self {
@@ -111,6 +114,10 @@ impl Wired {
     /// Whether a secret can be read, and if not, why.
     pub fn secret(&self, name: &str) -> Result<(), String> {
         self.secrets.value(name).map(drop)
+    }
+    /// The world inside this process, where it is a simulated environment.
+    pub fn world(&self) -> Option<Arc<World>> {
+        self.world.clone()
     }
     /// The actions that this environment offers.
     pub fn registry(&self) -> &Registry {
@@ -122,11 +129,24 @@ impl Wired {
 /// policy. A simulated one is started inside this process; nothing else is reached before the first
 /// step asks for it.
 pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Result<Wired, CliError> {
+    environment_in(config, name, mode, None).await
+}
+
+/// The same in a simulated world that is there already.
+pub async fn environment_in(
+    config: &Config,
+    name: Option<&str>,
+    mode: Mode,
+    world: Option<Arc<World>>,
+) -> Result<Wired, CliError> {
     let (name, environment) = config.environment(name)?;
     let access = Access::new(mode);
     let (world, settings) = match &environment.simulated {
         Some(scenario) => {
-            let world = simulated::start(config, environment, scenario).await?;
+            let world = match world {
+                Some(world) => world,
+                None => Arc::new(simulated::start(config, environment, scenario).await?),
+            };
             let settings = simulated::environment(&world, environment)?;
             (Some(world), settings)
         }
@@ -139,7 +159,7 @@ pub async fn environment(config: &Config, name: Option<&str>, mode: Mode) -> Res
     Ok(Wired {
         name: name.to_owned(),
         simulated: environment.simulated.clone(),
-        speed: world.as_ref().map_or(1, World::speed),
+        speed: world.as_ref().map_or(1, |world| world.speed()),
         policy: policy(config, environment),
         allow_self: environment.allow_self,
         registry: registry(config, &settings, &access),

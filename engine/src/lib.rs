@@ -78,6 +78,7 @@ impl Engine {
             secrets: setup.secrets,
             limits: setup.limits,
             journal: setup.journal.clone(),
+            others: setup.journal.clone(),
             clock: setup.clock.clone(),
         };
         Self {
@@ -87,6 +88,14 @@ impl Engine {
             owner: setup.owner,
             recall: Recall::default(),
         }
+    }
+
+    /// For dry-runs, whose own journal nobody keeps: where the runs are that may be at work on the
+    /// same targets. It is only read.
+    #[must_use]
+    pub fn beside(mut self, others: Arc<dyn Journal>) -> Self {
+        Arc::make_mut(&mut self.performer).others = others;
+        self
     }
 
     /// Creates a run. It does nothing until it is driven.

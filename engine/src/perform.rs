@@ -9,7 +9,7 @@ use runbook_core::{
     Timestamp, Value,
     change::{Change, Ending, Landed, Observed, Planned, Progress, Validation},
     duration::Duration,
-    event::Reading,
+    event::{Reading, RunId},
     fault::{Fault, FaultKind},
     run::{Effect, Input, List, Node, Read, Role, Run, Task},
     secret,
@@ -33,12 +33,14 @@ const VERIFY_AT_MOST: Duration = Duration::from_millis(50);
 /// How long the transport is given beyond what it was told.
 const GRACE: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Performer {
     pub registry: Registry,
     pub secrets: Arc<dyn Secrets>,
     pub limits: BTreeMap<String, Value>,
     pub journal: Arc<dyn Journal>,
+    /// Where the runs are that may be at work on the same targets.
+    pub others: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -62,7 +64,8 @@ impl Performer {
                 Input::SteadyRead { step, readings: readings.await }
             }
             Task::Plan { reading, started_at, key } => {
-                Input::Planned { step, outcome: call.plan(&reading, &plan_cx(started_at, key, false)).await }
+                let outcome = call.plan(&step, &reading, &plan_cx(started_at, key, false)).await;
+                Input::Planned { step, outcome }
             }
             Task::PlanUndo { change, started_at, key, over_others } => {
                 let cx = plan_cx(started_at, key, over_others);
@@ -168,7 +171,7 @@ impl Call<'_> {
         Ok(Reading { outputs, target, warnings, grade, reads: action.spec().reads })
     }
 
-    async fn plan(&self, read: &Read, cx: &PlanCx) -> Result<(Planned, Validation), Fault> {
+    async fn plan(&self, step: &str, read: &Read, cx: &PlanCx) -> Result<(Planned, Validation), Fault> {
         let action = self.performer.action(&read.action)?;
         self.within_limits(action, &read.input)?;
         let (mut warnings, mut ending) = (Vec::new(), Ending::Complete);
@@ -177,6 +180,10 @@ impl Call<'_> {
         }
         let (planned, touched, seen_warnings) = self.plan_once(action, &read.input, cx).await?;
         warnings.extend(seen_warnings);
+        if let Planned::Change(change) = &planned {
+            self.cooled_down(step, &change.target.name).await?;
+            warnings.extend(self.held_by_another(&change.target.name).await);
+        }
         let (planned, mut validation) = self.validated(action, planned, touched, warnings).await?;
         if matches!(planned, Planned::Change(_)) {
             validation.ending = ending;
@@ -293,7 +300,7 @@ impl Call<'_> {
                 return Input::Confirmed { step, outcome: Err(fault) };
             }
         }
-        if let Err(fault) = self.cooled_down(&step, target, now).await {
+        if let Err(fault) = self.cooled_down(&step, target).await {
             return Input::Confirmed { step, outcome: Err(fault) };
         }
         let outcome = match undo_of {
@@ -305,21 +312,40 @@ impl Call<'_> {
 
     /// Whether another run has changed the target so lately that it is to be left alone. What is
     /// taken back, and what is told at the end, need not wait.
-    async fn cooled_down(&self, step: &str, target: &str, now: Timestamp) -> Result<(), Fault> {
+    async fn cooled_down(&self, step: &str, target: &str) -> Result<(), Fault> {
         let waits = self.run.node(step).is_some_and(leaves_alone);
         if self.run.created.policy.cooldown.is_none() || !waits || self.run.overrides() {
             return Ok(());
         }
-        // A lease that ends as it begins holds nobody up.
-        match self.performer.journal.lock(&rest_of(target), self.run.id, now, now).await {
-            Ok(_) => Ok(()),
-            Err(JournalError::Locked { run, until, .. }) => {
+        match self.holder(&rest_of(target)).await {
+            Ok(None) => Ok(()),
+            Ok(Some((run, until))) => {
                 let until = until.strftime("%H:%M:%S UTC");
                 Err(Fault::denied(format!("{target} was changed by {run} and is left alone until {until}"))
                     .hint("look what that run did, then wait, or run this with --override and a --reason"))
             }
             Err(error) => Err(Fault::refused(format!("the target's cool-down could not be read: {error}"))),
         }
+    }
+
+    /// What a dry-run says of a target that another run is at work on. A live run waits for it.
+    async fn held_by_another(&self, target: &str) -> Option<String> {
+        if !self.run.is_dry() {
+            return None;
+        }
+        match self.holder(target).await {
+            Ok(None) => None,
+            Ok(Some((run, _))) => Some(format!("{run} is changing {target}: this would wait for it to end")),
+            Err(error) => {
+                Some(format!("whether another run is changing {target} could not be read: {error}"))
+            }
+        }
+    }
+
+    /// Another run that holds a target.
+    async fn holder(&self, target: &str) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        let held = self.performer.others.holder(target, self.performer.clock.now()).await?;
+        Ok(held.filter(|(run, _)| *run != self.run.id))
     }
 
     async fn plan_again(&self, change: &Change, cx: &PlanCx) -> Result<Planned, Fault> {

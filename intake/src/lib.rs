@@ -10,6 +10,7 @@
 //! [`Door::need`]). Nothing of a body is believed before its proof holds. No input panics. Whatever
 //! comes out is bounded (see [`Limits`]).
 
+mod client;
 mod door;
 mod limits;
 mod proof;
@@ -19,6 +20,7 @@ mod request;
 mod sign;
 mod source;
 
+pub use client::ClientName;
 pub use door::{Content, Door, Misconfigured, Need, Received};
 pub use limits::Limits;
 pub use proof::{GRAFANA_SIGNATURE, Proof};

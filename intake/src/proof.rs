@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::client::ClientName;
 use crate::door::Misconfigured;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -35,8 +36,8 @@ pub enum Proof {
     /// A secret in a header of its own.
     Header { name: String, values: Vec<SecretString> },
     /// A client certificate. The TLS layer verifies it against its authorities and says whose it is
-    /// (see [`Request::client`]); here it is only checked whether that name may come in.
-    ClientCertificate { names: Vec<String> },
+    /// (see [`Request::client`]); here it is only checked whether one of its names may come in.
+    ClientCertificate { names: Vec<ClientName> },
     /// HMAC-SHA256 in hex over the body, or over `timestamp:body` where a timestamp header is named.
     Grafana { secrets: Vec<SecretString>, signature_header: String, timestamp_header: Option<String> },
     /// `X-PagerDuty-Signature: v1=hex,v1=hex`
@@ -67,7 +68,9 @@ impl Proof {
                 check_header(name)?;
                 check_secrets(values, "secret")
             }
-            Self::ClientCertificate { names } => check_texts(names, "name of a client"),
+            Self::ClientCertificate { names } => {
+                check_each(names.iter().map(ClientName::text), "name of a client")
+            }
             Self::Grafana { secrets, signature_header, timestamp_header } => {
                 check_header(signature_header)?;
                 timestamp_header.as_deref().map_or(Ok(()), check_header)?;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::client::ClientName;
 use crate::refusal::Refusal;
 
 /// One request, as it arrived.
@@ -12,8 +13,8 @@ pub struct Request<'a> {
     /// The body, byte for byte: signatures cover exactly these.
     pub body: &'a [u8],
     pub now: Timestamp,
-    /// The name in the client certificate that the TLS layer has verified, where there was one.
-    pub client: Option<&'a str>,
+    /// The names of the client certificate that the TLS layer has verified, where there was one.
+    pub client: Option<&'a [ClientName]>,
 }
 
 impl<'a> Request<'a> {

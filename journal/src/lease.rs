@@ -20,7 +20,7 @@ impl Lease {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<u64, JournalError> {
-        let until = match self.holder.filter(|(_, until)| *until > now) {
+        let until = match self.holder(now) {
             Some((holder, until)) if holder != run => {
                 return Err(JournalError::Locked { target: target.to_owned(), run: holder, until });
             }
@@ -35,6 +35,11 @@ impl Lease {
         };
         self.holder = Some((run, until));
         Ok(self.fence)
+    }
+
+    /// Who holds the target.
+    pub(crate) fn holder(&self, now: Timestamp) -> Option<(RunId, Timestamp)> {
+        self.holder.filter(|(_, until)| *until > now)
     }
 
     pub(crate) fn release(&mut self, run: RunId) {

@@ -91,6 +91,9 @@ pub trait Journal: Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<u64, JournalError>;
 
+    /// Which run holds a target at `now`, and until when at the latest. Nothing is changed by asking.
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError>;
+
     /// Lets a target go; nothing happens where the run does not hold it.
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError>;
 

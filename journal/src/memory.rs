@@ -117,6 +117,10 @@ impl Journal for Memory {
         state.locks.entry(target.to_owned()).or_default().take(target, run, now, until)
     }
 
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        Ok(self.state().locks.get(target).and_then(|lease| lease.holder(now)))
+    }
+
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         if let Some(lease) = self.state().locks.get_mut(target) {
             lease.release(run);

@@ -9,6 +9,7 @@ mod column;
 mod connect;
 mod fault;
 mod group;
+mod lock;
 mod place;
 mod reader;
 mod shelf;
@@ -173,6 +174,10 @@ impl Journal for Sqlite {
         until: Timestamp,
     ) -> Result<u64, JournalError> {
         self.ask(Asked::Lock { target: target.to_owned(), run, now, until }).await
+    }
+
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        Ok(self.reader.lease(target).await?.holder(now))
     }
 
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {

@@ -16,6 +16,7 @@ use runbook_core::{Timestamp, duration::Duration};
 use runbook_intake::Request;
 use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS, Order, Shelf, Write};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use self::kept::{Found, Kept};
 pub use self::limits::{KEPT, MOST_QUEUED};
@@ -36,7 +37,7 @@ use crate::{
 pub struct Outbox {
     shelf: Arc<dyn Shelf>,
     clock: Arc<dyn Clock>,
-    channels: Arc<[Channel]>,
+    channels: Arc<watch::Sender<Arc<[Channel]>>>,
     site: Option<Site>,
     http: Http,
     patience: StdDuration,
@@ -124,7 +125,7 @@ impl Outbox {
             shelf,
             clock,
             tallies: Arc::new(Mutex::new(tallies.collect())),
-            channels: channels.into(),
+            channels: Arc::new(watch::Sender::new(channels.into())),
             site,
             http,
             patience: limits::PATIENCE,
@@ -137,8 +138,28 @@ impl Outbox {
         Self { patience: patience.min(limits::PATIENCE), ..self }
     }
 
-    pub fn channels(&self) -> &[Channel] {
-        &self.channels
+    pub fn channels(&self) -> Arc<[Channel]> {
+        self.channels.borrow().clone()
+    }
+
+    /// Tells these from now on. What waits for one that is no longer there is given up after a while.
+    ///
+    /// # Errors
+    /// Channels that would not do what they say; then all stay as they were.
+    pub fn replace(&self, channels: Vec<Channel>) -> Result<(), Misconfigured> {
+        check(&channels)?;
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in &channels {
+            tallies.entry(channel.name().to_owned()).or_default();
+        }
+        self.channels.send_if_modified(|known| {
+            let differs = **known != *channels;
+            if differs {
+                *known = channels.into();
+            }
+            differs
+        });
+        Ok(())
     }
 
     /// The writes that queue a notice for every channel that wants it and does not have this key yet,
@@ -149,7 +170,8 @@ impl Outbox {
     /// # Errors
     /// Only those of the shelf. Nothing is sent here, and no receiver is waited for.
     pub async fn put(&self, notice: &Notice, key: &str) -> Result<Vec<Write>, JournalError> {
-        let wanted: Vec<&Channel> = self.channels.iter().filter(|channel| channel.wants(notice)).collect();
+        let channels = self.channels();
+        let wanted: Vec<&Channel> = channels.iter().filter(|channel| channel.wants(notice)).collect();
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -255,7 +277,8 @@ impl Outbox {
     /// # Errors
     /// See [`NotTaken`]; nothing of such a request may decide anything.
     pub fn press(&self, request: &Request<'_>) -> Result<Press, NotTaken> {
-        let slacks = self.channels.iter().filter_map(|channel| match channel {
+        let channels = self.channels();
+        let slacks = channels.iter().filter_map(|channel| match channel {
             Channel::Slack(slack) => Some(slack),
             _ => None,
         });

@@ -1,10 +1,10 @@
 //! Who is asking, and whether they may come in at all.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -22,10 +22,12 @@ use url::Url;
 
 use crate::{
     audit::{self, Asked},
+    origin::Origin,
     problem::{Problem, Refused},
     rules::{self, Needs},
     shelf::{Outcome, Session, Token},
     site::Site,
+    throttle::Throttle,
 };
 
 /// The largest form that a page sends, in bytes.
@@ -59,8 +61,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Lets a request in, or says why not.
-pub async fn enter(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let asked = asked(&request);
+pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
+    let origin = Origin::of(&request, &site.settings.proxies);
+    request.extensions_mut().insert(origin);
+    let asked = asked(&request, origin);
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let needs = match &matched {
         Some(path) => rules::needs(request.method(), path),
@@ -71,6 +75,10 @@ pub async fn enter(State(site): State<Arc<Site>>, request: Request, next: Next) 
         None if is_known(&matched) => return next.run(request).await,
         None => Err((Problem::inside(&format!("no rule for {} {matched:?}", request.method())), None)),
         Some(Needs::Proof) => return next.run(request).await,
+        Some(Needs::SignIn) => match within(&site, &site.limits.sign_ins, origin, &asked).await {
+            Ok(()) => admit(&site, Needs::Open, request).await,
+            Err(problem) => return problem.into_response(),
+        },
         Some(needs) => admit(&site, needs, request).await,
     };
     let (response, who) = match entered {
@@ -98,6 +106,11 @@ pub async fn enter(State(site): State<Arc<Site>>, request: Request, next: Next) 
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         && let Some(refused) = response.extensions().get::<Refused>().cloned()
     {
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Err(problem) = within(&site, &site.limits.failures, origin, &asked).await
+        {
+            return problem.into_response();
+        }
         audit::write(&site, who.as_ref(), &asked, Outcome::Refused, refused.code, &refused.detail).await;
     }
     response
@@ -116,9 +129,21 @@ fn encoded(path: &str) -> String {
     url::form_urlencoded::byte_serialize(path.as_bytes()).collect()
 }
 
-fn asked(request: &Request) -> Asked {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+fn asked(request: &Request, origin: Origin) -> Asked {
+    let from = origin.0.map(|from| from.to_string());
     Asked { method: request.method().to_string(), path: request.uri().path().to_owned(), from }
+}
+
+/// Takes one from the allowance of an address; where it is used up, says so, and once to the audit log.
+async fn within(site: &Site, throttle: &Throttle, origin: Origin, asked: &Asked) -> Result<(), Problem> {
+    let Err(used_up) = throttle.take(origin.0, site.now()) else { return Ok(()) };
+    let problem = Problem::too_many("too many tries to come in from this address")
+        .hint("wait as long as `retry-after` says; a token or a session that is good is let in meanwhile")
+        .after(used_up.wait);
+    if used_up.is_new {
+        audit::write(site, None, asked, Outcome::Refused, problem.code, &problem.detail).await;
+    }
+    Err(problem)
 }
 
 type Turned = (Problem, Option<Identity>);

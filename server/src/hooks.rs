@@ -16,11 +16,11 @@ use axum::{
 use http::StatusCode;
 use runbook_core::Timestamp;
 use runbook_desk::{Parcel, Receipt};
-use runbook_intake::{Content, Door, Headers, Need, Received, Refusal};
+use runbook_intake::{ClientName, Content, Door, Headers, Need, Received, Refusal};
 use serde_json::json;
 use url::Url;
 
-use crate::{problem::Problem, site::Site};
+use crate::{problem::Problem, site::Site, tls::Peer};
 
 /// How many certificates of a notification service are kept; there are a few for each region.
 const MOST_CERTIFICATES: usize = 32;
@@ -76,7 +76,7 @@ async fn receive(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let hook = site.hooks.get(&name).ok_or_else(|| Problem::missing("hook", &name))?;
+    let hook = site.ways.hook(&name).ok_or_else(|| Problem::missing("hook", &name))?;
     if !hook.admits(site.now()) {
         site.counters.delivery(&name, "limited");
         return Err(Problem::too_many(format!("the hook takes {} deliveries a second", hook.rate)));
@@ -87,7 +87,8 @@ async fn receive(
         .await
         .map_err(|_| Problem::too_large(format!("a delivery has at most {limit} bytes")))?;
     let headers = plain(&parts.headers);
-    deliver(&site, &name, &headers, body).await
+    let client = parts.extensions.get::<Peer>().and_then(|peer| peer.client.clone());
+    taken(&site, &name, &hook, Carried { headers: &headers, client: client.as_deref(), body }).await
 }
 
 /// Headers as texts; what is none proves nothing.
@@ -105,20 +106,28 @@ pub async fn deliver(
     headers: &[(String, String)],
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let hook = site.hooks.get(name).ok_or_else(|| Problem::missing("hook", name))?;
-    let received = proven(site, hook, headers, &body).await.inspect_err(|_| {
-        site.counters.delivery(name, "refused");
-    })?;
-    answer(site, name, hook, received, body).await
+    let hook = site.ways.hook(name).ok_or_else(|| Problem::missing("hook", name))?;
+    taken(site, name, &hook, Carried { headers, client: None, body }).await
 }
 
-async fn proven(
-    site: &Site,
-    hook: &Hook,
-    headers: &[(String, String)],
-    body: &Bytes,
-) -> Result<Received, Problem> {
-    let request = runbook_intake::Request::new(Headers::from(headers), body, site.now());
+/// A delivery, before anything of it is believed.
+struct Carried<'a> {
+    headers: &'a [(String, String)],
+    client: Option<&'a [ClientName]>,
+    body: Bytes,
+}
+
+async fn taken(site: &Site, name: &str, hook: &Hook, carried: Carried<'_>) -> Result<Response, Problem> {
+    let received = proven(site, hook, &carried).await.inspect_err(|_| {
+        site.counters.delivery(name, "refused");
+    })?;
+    answer(site, name, hook, received, carried.body).await
+}
+
+async fn proven(site: &Site, hook: &Hook, carried: &Carried<'_>) -> Result<Received, Problem> {
+    let Carried { headers, client, body } = carried;
+    let request = runbook_intake::Request::new(Headers::from(*headers), body, site.now());
+    let request = runbook_intake::Request { client: *client, ..request };
     let certificate = match hook.door.need(&request).map_err(refused)? {
         Need::Nothing => None,
         Need::Certificate(url) => Some(hook.certificate(&url).await?),

@@ -11,6 +11,7 @@ mod herald;
 mod hooks;
 mod once;
 mod ops;
+mod origin;
 mod pages;
 mod problem;
 mod project;
@@ -18,6 +19,9 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod throttle;
+pub mod tls;
+mod ways;
 
 use std::sync::Arc;
 
@@ -31,9 +35,11 @@ pub use crate::{
     ops::Counters,
     pages::login::ticket_id,
     problem::Problem,
-    project::{EnvironmentFacts, Finding, Project, Readiness, RunbookFacts},
+    project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    throttle::Limits,
+    ways::{Open, Ways},
 };
 
 /// How long an answer may take; streams of events begin within it and then last.

@@ -12,6 +12,7 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use runbook_identity::cookies::Transport;
 use runbook_journal::DocumentQuery;
 use serde_json::json;
 
@@ -140,6 +141,9 @@ pub async fn observe(State(site): State<Arc<Site>>, request: Request, next: Next
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if site.settings.transport == Transport::Tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -7,7 +7,8 @@ use axum::{
     extract::{FromRequest, rejection::JsonRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use runbook_core::duration::Duration;
 use runbook_core::run::RejectedKind;
 use runbook_desk::DeskError;
 use runbook_engine::EngineError;
@@ -29,11 +30,14 @@ pub struct Problem {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// In how many seconds to come again, where it is said.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     fn of(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, title, status: status.as_u16(), detail: detail.into(), hint: None }
+        Self { code, title, status: status.as_u16(), detail: detail.into(), hint: None, retry_after: None }
     }
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -69,6 +73,12 @@ impl Problem {
     pub fn too_many(detail: impl Into<String>) -> Self {
         Self::of(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many requests", detail)
     }
+    /// When to come again; whole seconds, the next one after.
+    pub fn after(mut self, wait: Duration) -> Self {
+        let wait = wait.as_std();
+        self.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
+    }
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large", detail)
     }
@@ -91,6 +101,13 @@ pub struct Refused {
 }
 
 impl Problem {
+    /// When to come again, where it may go better then.
+    pub fn say_when(&self, headers: &mut HeaderMap) {
+        if matches!(self.status, 429 | 503) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after.unwrap_or(1).max(1)));
+        }
+    }
+
     /// What the audit log is to know, where it was refused to somebody.
     pub fn refused(&self) -> Option<Refused> {
         matches!(self.status, 401 | 403).then(|| Refused { code: self.code, detail: self.detail.clone() })
@@ -110,9 +127,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        self.say_when(headers);
         response
     }
 }

@@ -21,8 +21,17 @@ pub trait Project: House {
     async fn dry_run(&self, start: &Start, by: &str) -> Result<(Run, u64), String>;
     /// Whether the runbooks of an environment would work now.
     async fn readiness(&self, environment: &str, runbook: Option<&str>) -> Result<Vec<Readiness>, String>;
-    /// Reads the runbooks anew. Those with errors leave what there was.
-    fn reload(&self) -> Result<Vec<finding::Finding>, String>;
+    /// Reads the runbooks and the configuration anew. Where anything is wrong, all stays as it was.
+    fn reload(&self) -> Result<Reloaded, String>;
+}
+
+/// What came of reading everything anew.
+#[derive(Debug, Clone, Default)]
+pub struct Reloaded {
+    /// What the checker says of the runbooks.
+    pub findings: Vec<finding::Finding>,
+    /// The keys of the configuration that have changed and count after a new start only.
+    pub later: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -7,13 +7,15 @@ use runbook_identity::Permission::{
     Resolve, Start, Undo,
 };
 
-use self::Needs::{May, Open, Proof, SignedIn};
+use self::Needs::{May, Open, Proof, SignIn, SignedIn};
 
 /// What a route takes before its handler is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing: health, the way in, what pages are made of.
     Open,
+    /// Nothing but patience: ways to sign in, of which an address may try so many.
+    SignIn,
     /// A proof of its own: hooks.
     Proof,
     /// Somebody, whoever it is.
@@ -42,9 +44,9 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/hooks/{name}", Proof),
     rule("POST", "/slack/actions", Proof),
     rule("GET", "/login", Open),
-    rule("GET", "/login/begin", Open),
-    rule("GET", "/login/callback", Open),
-    rule("GET", "/login/ticket", Open),
+    rule("GET", "/login/begin", SignIn),
+    rule("GET", "/login/callback", SignIn),
+    rule("GET", "/login/ticket", SignIn),
     rule("POST", "/logout", SignedIn),
     rule("GET", "/assets/{name}", Open),
     rule("GET", "/", May(Read)),

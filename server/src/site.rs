@@ -1,16 +1,17 @@
 //! What all handlers share.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use runbook_core::Timestamp;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::{Clock, Engine};
-use runbook_identity::{cookies::Transport, oidc::Oidc};
+use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
 use tokio::sync::watch;
 
-use crate::{Project, hooks::Hook, ops::Counters, problem::Problem};
+use crate::{Limits, Project, Ways, ops::Counters, problem::Problem};
 
 /// How the server is to behave.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub open_as: Option<String>,
     /// Its address as others write it: for links, and to tell its own pages from others'.
     pub public_url: url::Url,
+    /// Who is believed where they say for whom they ask.
+    pub proxies: Vec<IpNet>,
     /// The version, for people.
     pub version: &'static str,
 }
@@ -32,11 +35,12 @@ pub struct Site {
     pub desk: Desk,
     /// Reads runs and records what people say; the desk drives them.
     pub records: Engine,
-    pub hooks: BTreeMap<String, Hook>,
-    pub oidc: Option<Oidc>,
+    pub ways: Arc<Ways>,
     pub clock: Arc<dyn Clock>,
     pub outbox: Outbox,
     pub counters: Counters,
+    /// How often an address may try to come in.
+    pub limits: Limits,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.
     pub stopping: watch::Receiver<bool>,

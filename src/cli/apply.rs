@@ -48,7 +48,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let environment = Some(plan.environment.as_str());
     let moved = {
         let wired = wire::environment(&config, environment, Hand::ReadOnly).await?;
-        let foreseen = foresee(app, &wired, &request).await?;
+        let foreseen = foresee(app, &config, &wired, &request).await?;
         if foreseen.left {
             return Ok(ending::tell(app, &foreseen, wired.access.writes_sent(), Purpose::Run));
         }

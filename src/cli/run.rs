@@ -70,7 +70,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let hand = if args.dry_run { Hand::ReadOnly } else { Hand::ReadWrite };
     let wired = wire::environment(&config, environment, hand).await?;
     if args.dry_run {
-        let foreseen = foresee(app, &wired, &request).await?;
+        let foreseen = foresee(app, &config, &wired, &request).await?;
         if let (Some(path), false) = (&args.plan_out, foreseen.left) {
             PlanFile::of(&foreseen.run).write(path)?;
             app.say(&format!("kept: run exactly this with `runbook apply {}`", path.display()));
@@ -102,9 +102,19 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
     })
 }
 
-/// A dry-run: over transports that cannot write, in a journal that nobody keeps.
-pub async fn foresee(app: &App, wired: &Wired, request: &Request) -> Result<live::Watched, CliError> {
-    let engine = wired.engine(wire::memory());
+/// A dry-run: over transports that cannot write, in a journal that nobody keeps. Of the store it only
+/// reads what other runs hold; it goes on where there is none that can be read.
+pub async fn foresee(
+    app: &App,
+    config: &Config,
+    wired: &Wired,
+    request: &Request,
+) -> Result<live::Watched, CliError> {
+    let others = wire::journal(config, true).await.unwrap_or_else(|error| {
+        app.say(&format!("warning: what other runs hold is not known: {error}"));
+        wire::memory()
+    });
+    let engine = wired.foreseer(others);
     let me = person::at_the_terminal();
     let created = request.created(wired, Hands::DryRun, None);
     live::launch(app, &engine, created, &me, live::Mode::Foreseen).await

@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 
 use runbook_contract::SecretSource;
 use runbook_core::runbook::Source;
+use runbook_intake::ClientName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Alerts of one source, and how it proves that it is the one. Exactly one proof is given: `bearer`,
-/// `basic`, `header`, `secret`, or `topics`.
+/// `basic`, `header`, `secret`, `client_certificate`, or `topics`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
@@ -29,6 +30,9 @@ pub struct Hook {
     /// have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretSource>,
+    /// Whose certificate it shows; `server.tls.client_authorities` says who vouches for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
     /// Secrets, tokens or passwords that are still accepted while they are being replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<SecretSource>,
@@ -58,6 +62,47 @@ pub struct Basic {
 pub struct SecretHeader {
     pub name: String,
     pub value: SecretSource,
+}
+
+/// Who may come in with a certificate: whoever has one of these names. At least one is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// Hosts, as alternative names of the subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
+    /// Addresses, as alternative names of the subject: `spiffe://…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uri: Vec<String>,
+    /// Mail addresses, as alternative names of the subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub email: Vec<String>,
+    /// The common name of the subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub common_name: Vec<String>,
+    /// The SHA-256 of one certificate, in hexadecimal, with colons or without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sha256: Vec<String>,
+}
+
+impl ClientCertificate {
+    /// Why not, where one of them can be nobody's.
+    pub fn names(&self) -> Result<Vec<ClientName>, String> {
+        let fingerprints = self.sha256.iter().map(|text| {
+            let name = ClientName::sha256(text);
+            name.ok_or_else(|| format!("`{text}` is not a SHA-256: write its 64 hexadecimal digits"))
+        });
+        let dns = self.dns.iter().map(|name| ClientName::dns(name));
+        let uri = self.uri.iter().cloned().map(ClientName::Uri);
+        let email = self.email.iter().cloned().map(ClientName::Email);
+        let common = self.common_name.iter().cloned().map(ClientName::CommonName);
+        let names = dns.chain(uri).chain(email).chain(common).map(Ok).chain(fingerprints);
+        let names = names.collect::<Result<Vec<_>, String>>()?;
+        if names.is_empty() {
+            return Err("it names nobody: give `dns`, `uri`, `email`, `common_name` or `sha256`".to_owned());
+        }
+        Ok(names)
+    }
 }
 
 impl Hook {

@@ -8,7 +8,7 @@ use runbook_core::{
     suggest,
 };
 
-use super::{Config, Environment, detectors};
+use super::{Config, Environment, detectors, hooks::ClientCertificate};
 
 /// Everything that is wrong with the meaning of a file whose shape is sound.
 pub(super) fn check(config: &Config, tree: &Node, document: &Document) -> Vec<Finding> {
@@ -88,6 +88,7 @@ impl Checker<'_> {
                 hook.basic.is_some(),
                 hook.header.is_some(),
                 hook.secret.is_some(),
+                hook.client_certificate.is_some(),
                 !hook.topics.is_empty(),
             ];
             let count = given.into_iter().filter(|given| *given).count();
@@ -97,8 +98,12 @@ impl Checker<'_> {
                     _ => format!("hook `{name}` has {count} proofs: which one counts?"),
                 };
                 let finding = self.document.finding(Code::MisplacedKey, hooks.key_span(name), message);
-                self.findings
-                    .push(finding.hint("give one of `bearer`, `basic`, `header`, `secret`, `topics`"));
+                self.findings.push(finding.hint(
+                    "give one of `bearer`, `basic`, `header`, `secret`, `client_certificate`, `topics`",
+                ));
+            }
+            if let Some(client) = &hook.client_certificate {
+                self.client_certificate(client, node);
             }
             if let Some(environment) = &hook.environment
                 && !self.config.environments.contains_key(environment)
@@ -109,6 +114,20 @@ impl Checker<'_> {
                     self.document.finding(Code::UnknownWord, node.value_span("environment"), message);
                 self.findings.push(finding.hint(hint));
             }
+        }
+    }
+
+    fn client_certificate(&mut self, client: &ClientCertificate, node: &Node) {
+        let span = node.key_span("client_certificate");
+        if let Err(why) = client.names() {
+            self.findings.push(self.document.finding(Code::OutOfRange, span.clone(), why));
+        }
+        let tls = self.config.server.tls.as_ref();
+        if tls.is_none_or(|tls| tls.client_authorities.is_none()) {
+            let message = "nobody vouches for client certificates, so that none would be accepted";
+            let hint = "name their authorities in `server.tls.client_authorities`; behind a proxy that ends TLS \
+                        they cannot be seen";
+            self.findings.push(self.document.finding(Code::MisplacedKey, span, message).hint(hint));
         }
     }
 

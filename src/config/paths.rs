@@ -25,6 +25,9 @@ impl Config {
         if let Some(tls) = &mut self.server.tls {
             tls.certificate = settled(&root, &tls.certificate);
             tls.key = settled(&root, &tls.key);
+            for path in tls.client_authorities.iter_mut() {
+                *path = settled(&root, path);
+            }
         }
         self.environments.values_mut().for_each(|environment| environment.settle_paths(&root));
     }

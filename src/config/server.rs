@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,11 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub public_url: Option<url::Url>,
+    /// Proxies before it, as networks such as `10.0.0.0/8` or `127.0.0.1/32`: what they say in
+    /// `x-forwarded-for` is believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub proxies: Vec<IpNet>,
     /// Without it, a proxy before it has to end TLS, unless it listens on loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -26,6 +32,10 @@ pub struct Server {
 pub struct Tls {
     /// The certificate and those above it, in PEM.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// Its private key, in PEM. Only the server's own user and group may read it.
     pub key: PathBuf,
+    /// Who vouches for the clients of hooks with `client_certificate`: certificates of authorities, in
+    /// PEM. Others need not show any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authorities: Option<PathBuf>,
 }

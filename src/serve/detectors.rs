@@ -26,7 +26,7 @@ impl Detectors {
     pub async fn open(
         config: &Config,
         served: &Served,
-        hooks: &mut BTreeMap<String, Hook>,
+        hooks: &mut BTreeMap<String, Arc<Hook>>,
     ) -> Result<Self, CliError> {
         let mut detectors = Vec::with_capacity(config.detectors.len());
         for detector in &config.detectors {
@@ -38,7 +38,7 @@ impl Detectors {
             let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
             let proof = Proof::StandardWebhooks { secrets: vec![SecretString::from(secret)] };
             let door = Door::new(Source::Generic, proof).map_err(|error| told(&error))?;
-            if hooks.insert(detector.name.clone(), Hook::new(door, environment, RATE)).is_some() {
+            if hooks.insert(detector.name.clone(), Arc::new(Hook::new(door, environment, RATE))).is_some() {
                 return Err(
                     told(&"a hook has the same name").hint("give the hook or the detector another name")
                 );
@@ -76,7 +76,7 @@ struct Through {
 #[async_trait]
 impl Sink for Through {
     async fn deliver(&self, message: &Message) -> Result<(), String> {
-        let hook = self.site.hooks.get(&self.door).ok_or("the door is gone")?;
+        let hook = self.site.ways.hook(&self.door).ok_or("the door is gone")?;
         let body = message.body.to_string();
         let headers = hook
             .door

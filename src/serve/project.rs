@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -21,9 +21,10 @@ use runbook_desk::{House, Start};
 use runbook_engine::{Engine, Until};
 use runbook_identity::{Auth, Directory};
 use runbook_journal::Shelf;
-use runbook_server::{EnvironmentFacts, Project, Readiness, RunbookFacts};
-use tokio::sync::OnceCell;
+use runbook_notify::Outbox;
+use runbook_server::{EnvironmentFacts, Project, Readiness, Reloaded, RunbookFacts, Ways, tls::Tls};
 
+use super::{present::Present, reload::in_a_line};
 use crate::{
     cli::{preflight, start::Request},
     config::Config,
@@ -36,50 +37,48 @@ use crate::{
 /// A project that is served.
 #[derive(Debug)]
 pub struct Served {
-    config: Config,
     shelf: Arc<dyn Shelf>,
-    library: RwLock<Arc<Library>>,
-    directory: Arc<Directory>,
-    severity: Arc<Matrix>,
-    environments: BTreeMap<String, Transports>,
+    present: RwLock<Arc<Present>>,
+    pub(super) ways: Arc<Ways>,
+    pub(super) outbox: Outbox,
+    pub(super) tls: Option<Tls>,
+    reading: Mutex<()>,
 }
 
-/// An environment's two transports: one that may write, and one that cannot.
-#[derive(Debug, Default)]
-struct Transports {
-    live: OnceCell<Arc<Wired>>,
-    dry: OnceCell<Arc<Wired>>,
+/// What can be replaced while the server runs.
+#[derive(Debug)]
+pub struct Reached {
+    pub ways: Arc<Ways>,
+    pub outbox: Outbox,
+    pub tls: Option<Tls>,
 }
 
 impl Served {
-    pub fn new(config: Config, shelf: Arc<dyn Shelf>) -> Result<Self, CliError> {
-        let library = read(&config)?;
-        let directory = Directory::new(&granted(&config), &config.people.groups);
-        let severity =
-            Matrix::from_config(&config.severity).map_err(|error| CliError::invalid(error.to_string()))?;
-        let environments = config.environments.keys().map(|name| (name.clone(), Transports::default()));
-        Ok(Self {
-            shelf,
-            library: RwLock::new(Arc::new(library)),
-            directory: Arc::new(directory),
-            severity: Arc::new(severity),
-            environments: environments.collect(),
-            config,
-        })
+    pub fn new(config: Config, shelf: Arc<dyn Shelf>, reached: Reached) -> Result<Self, CliError> {
+        let Reached { ways, outbox, tls } = reached;
+        let present = RwLock::new(Arc::new(Present::of(config, |_, _| Arc::default())?));
+        Ok(Self { shelf, present, ways, outbox, tls, reading: Mutex::default() })
     }
 
-    fn library(&self) -> Arc<Library> {
-        self.library.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn present(&self) -> Arc<Present> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn become_present(&self, present: Present) {
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(present);
+    }
+
+    /// Held while everything is read anew.
+    pub(super) fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn wired(&self, name: &str, mode: Mode) -> Result<Arc<Wired>, String> {
-        let hands = self.environments.get(name).ok_or_else(|| format!("there is no environment `{name}`"))?;
-        let cell = if mode == Mode::ReadOnly { &hands.dry } else { &hands.live };
-        let wired = cell.get_or_try_init(|| async {
-            let wired = wire::environment(&self.config, Some(name), mode).await;
-            wired.map(|wired| Arc::new(wired.behind_a_server())).map_err(|error| error.message)
-        });
-        wired.await.cloned()
+        self.present().wired(name, mode).await
+    }
+
+    fn library(&self) -> Arc<Library> {
+        self.present().library.clone()
     }
 
     fn request(&self, start: &Start) -> Result<Request, String> {
@@ -95,10 +94,6 @@ impl Served {
             planned_at: None,
         })
     }
-}
-
-fn read(config: &Config) -> Result<Library, CliError> {
-    Library::of(config, &wire::catalog(config, None))
 }
 
 /// Who is granted what. Without a word on it, the person who starts the server may do everything: they
@@ -125,7 +120,7 @@ impl House for Served {
     }
 
     fn severity(&self) -> Arc<Matrix> {
-        self.severity.clone()
+        self.present().severity.clone()
     }
 
     fn closing(&self) -> Closing {
@@ -142,8 +137,9 @@ impl House for Served {
 #[async_trait]
 impl Project for Served {
     fn environments(&self) -> Vec<EnvironmentFacts> {
-        let default = self.config.environment(None).ok().map(|(name, _)| name);
-        let facts = self.config.environments.iter().map(|(name, environment)| EnvironmentFacts {
+        let present = self.present();
+        let default = present.config.environment(None).ok().map(|(name, _)| name);
+        let facts = present.config.environments.iter().map(|(name, environment)| EnvironmentFacts {
             name: name.clone(),
             simulated: environment.simulated.clone(),
             default: default == Some(name.as_str()),
@@ -163,7 +159,7 @@ impl Project for Served {
     }
 
     fn directory(&self) -> Arc<Directory> {
-        self.directory.clone()
+        self.present().directory.clone()
     }
 
     async fn dry_run(&self, start: &Start, by: &str) -> Result<(Run, u64), String> {
@@ -171,7 +167,7 @@ impl Project for Served {
         let created = self.request(start)?.created(&wired, Hands::DryRun, None);
         let created = Created { alert: start.alert.clone(), ..created };
         let before = wired.access.writes_sent();
-        let engine = wired.engine(wire::memory());
+        let engine = wired.foreseer(self.shelf.clone());
         let actor = Actor { name: by.to_owned(), how: Channel::Web };
         let mut drive =
             engine.launch(created, actor, Until::Ended).await.map_err(|error| error.to_string())?;
@@ -193,19 +189,8 @@ impl Project for Served {
         Ok(all)
     }
 
-    fn reload(&self) -> Result<Vec<finding::Finding>, String> {
-        let library = read(&self.config).map_err(|error| error.message)?;
-        let errors = library.findings.iter().filter(|finding| finding.is_error());
-        let errors: Vec<String> = errors
-            .take(5)
-            .map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.message))
-            .collect();
-        if !errors.is_empty() {
-            return Err(format!("the runbooks stay as they were: {}", errors.join("; ")));
-        }
-        let findings = library.findings.clone();
-        *self.library.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(library);
-        Ok(findings)
+    fn reload(&self) -> Result<Reloaded, String> {
+        self.read_anew().map_err(|error| in_a_line(&error))
     }
 }
 

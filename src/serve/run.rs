@@ -7,21 +7,21 @@ use std::{
     time::Duration,
 };
 
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::Handle;
 use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
-use runbook_identity::{cookies::Transport, oidc::Oidc};
+use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
-use runbook_server::{Counters, Herald, Project as _, Settings, Site};
+use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Ways, tls::Tls};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 use url::Url;
 
-use super::{Served, detectors::Detectors};
+use super::{Served, detectors::Detectors, project::Reached, ways};
 use crate::{
     cli::{App, sign_in},
     config::Config,
@@ -46,30 +46,36 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let listener = listener(listen)?;
     let listen = listener.local_addr().unwrap_or(listen);
     let (transport, public_url) = reached(&config, listen, asked.no_login)?;
-    let tls = tls(&config).await?;
+    let terms = config.server.tls.as_ref().map(ways::terms).transpose()?;
+    let tls = terms.map(|terms| Tls::new(terms, public_url.clone()));
+    let mut hooks = doors::open(&config)?;
+    let oidc = ways::oidc(&config)?;
     let shelf = wire::shelf(&config).await?;
-    let served = Arc::new(Served::new(config.clone(), shelf.clone())?);
+    let outbox = outbox(&config, &shelf, &public_url)?;
+    let ways = Arc::new(Ways::default());
+    let reached = Reached { ways: ways.clone(), outbox: outbox.clone(), tls: tls.clone() };
+    let served = Arc::new(Served::new(config.clone(), shelf.clone(), reached)?);
     let desk = Desk::new(shelf.clone(), served.clone(), Arc::new(System));
     let (stop, stopping) = watch::channel(false);
     let supervised = watch::Sender::new(Supervised::default());
-    let mut hooks = doors::open(&config)?;
     let detectors = Detectors::open(&config, &served, &mut hooks).await?;
-    let outbox = outbox(&config, &shelf, &public_url)?;
+    ways.replace(Open { hooks, oidc });
     let site = Arc::new(Site {
         settings: Settings {
             transport,
             open_as: asked.no_login.then(|| person::at_the_terminal().name),
             public_url,
+            proxies: config.server.proxies.clone(),
             version: env!("CARGO_PKG_VERSION"),
         },
         project: served.clone(),
         desk: desk.clone(),
         records: wire::records_in(shelf.clone()),
-        hooks,
-        oidc: oidc(&config)?,
+        ways,
         clock: Arc::new(System),
         outbox: outbox.clone(),
         counters: Counters::default(),
+        limits: Limits::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
@@ -82,13 +88,13 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         match tls {
             Some(tls) => {
-                axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone()).serve(service).await
+                axum_server::from_tcp(listener)?.acceptor(tls).handle(handle.clone()).serve(service).await
             }
             None => axum_server::from_tcp(listener)?.handle(handle.clone()).serve(service).await,
         }
     };
     let end = async {
-        until_told(&served).await;
+        until_told(&served, app).await;
         stop.send_replace(true);
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
@@ -140,25 +146,6 @@ fn reached(config: &Config, listen: SocketAddr, no_login: bool) -> Result<(Trans
     }
 }
 
-async fn tls(config: &Config) -> Result<Option<RustlsConfig>, CliError> {
-    let Some(tls) = &config.server.tls else { return Ok(None) };
-    let loaded = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await;
-    loaded.map(Some).map_err(|error| {
-        let (certificate, key) = (tls.certificate.display(), tls.key.display());
-        CliError::invalid(format!("{certificate} and {key} cannot be used for TLS: {error}")).hint(
-            "both are PEM files: the chain with the server's own certificate first, and its private key",
-        )
-    })
-}
-
-fn oidc(config: &Config) -> Result<Option<Oidc>, CliError> {
-    let asked = config.auth.as_ref().and_then(|auth| auth.oidc.clone());
-    let told = |error: runbook_identity::oidc::OidcError| {
-        CliError::invalid(format!("auth.oidc: {error}")).hint(error.hint())
-    };
-    asked.map(Oidc::new).transpose().map_err(told)
-}
-
 fn outbox(config: &Config, shelf: &Arc<dyn Shelf>, public_url: &Url) -> Result<Outbox, CliError> {
     let told = |why: &dyn std::fmt::Display| CliError::invalid(format!("notifications: {why}"));
     let links = runbook_notify::Site::new(public_url.as_str()).map_err(|error| told(&error))?;
@@ -176,11 +163,11 @@ async fn greet(site: &Site, config: &Config, app: &App) -> Result<(), CliError> 
         "{} runbooks, {} environments ({simulated} simulated), {} hooks",
         site.project.catalog().len(),
         environments.len(),
-        site.hooks.len(),
+        site.ways.open().hooks.len(),
     ));
     if let Some(name) = &site.settings.open_as {
         app.say(&format!("nobody signs in: whoever reaches it from this machine is {name}"));
-    } else if site.oidc.is_none() {
+    } else if site.ways.oidc().is_none() {
         let name = person::at_the_terminal().name;
         let link = sign_in::link(site.shelf(), url, &name).await?;
         app.say(&format!("sign in as {name}, once, within ten minutes: {link}"));
@@ -188,8 +175,8 @@ async fn greet(site: &Site, config: &Config, app: &App) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Until somebody ends the server. A hang-up reads the runbooks anew.
-async fn until_told(served: &Served) {
+/// Until somebody ends the server. A hang-up reads the configuration and the runbooks anew.
+async fn until_told(served: &Served, app: &App) {
     let streams =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
@@ -201,8 +188,14 @@ async fn until_told(served: &Served) {
             _ = interrupt.recv() => return,
             _ = terminate.recv() => return,
             _ = hangup.recv() => match served.reload() {
-                Ok(findings) => tracing::info!(findings = findings.len(), "the runbooks were read anew"),
-                Err(why) => tracing::error!(%why, "the runbooks could not be read anew"),
+                Ok(read) => {
+                    let count = served.catalog().len();
+                    app.say(&format!("read anew: {count} runbooks, {} findings", read.findings.len()));
+                    if !read.later.is_empty() {
+                        app.say(&format!("after a new start only: {}", read.later.join(", ")));
+                    }
+                }
+                Err(why) => tracing::error!(%why, "what was to be read anew cannot be used"),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! The hooks of the configuration as doors of the server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_contract::SecretSource;
 use runbook_core::runbook::Source;
@@ -16,7 +16,7 @@ use crate::{
 const RATE: u32 = 1_000;
 
 /// All doors, by name.
-pub fn open(config: &Config) -> Result<BTreeMap<String, runbook_server::Hook>, CliError> {
+pub fn open(config: &Config) -> Result<BTreeMap<String, Arc<runbook_server::Hook>>, CliError> {
     let doors = config.hooks.iter().map(|(name, hook)| {
         let told = |why: String| CliError::invalid(format!("hook `{name}`: {why}"));
         let door =
@@ -26,7 +26,7 @@ pub fn open(config: &Config) -> Result<BTreeMap<String, runbook_server::Hook>, C
             None => config.environment(None)?.0.to_owned(),
         };
         let rate = hook.rate.map_or(RATE, u32::from);
-        Ok((name.clone(), runbook_server::Hook::new(door, environment, rate)))
+        Ok((name.clone(), Arc::new(runbook_server::Hook::new(door, environment, rate))))
     });
     doors.collect()
 }
@@ -41,6 +41,9 @@ fn proof(hook: &Hook) -> Result<Proof, String> {
     if let Some(header) = &hook.header {
         return Ok(Proof::Header { name: header.name.clone(), values: all(&header.value, hook)? });
     }
+    if let Some(client) = &hook.client_certificate {
+        return Ok(Proof::ClientCertificate { names: client.names()? });
+    }
     let Some(secret) = &hook.secret else { return Ok(Proof::Sns { topics: hook.topics.clone() }) };
     let secrets = all(secret, hook)?;
     match hook.source {
@@ -52,7 +55,7 @@ fn proof(hook: &Hook) -> Result<Proof, String> {
         Source::Pagerduty => Ok(Proof::PagerDuty { secrets }),
         Source::Generic => Ok(Proof::StandardWebhooks { secrets }),
         other => {
-            Err(format!("{other:?} signs nothing: give `bearer`, `basic` or `header` instead of `secret`")
+            Err(format!("{other:?} signs nothing: give `bearer`, `basic`, `header` or `client_certificate` instead of `secret`")
                 .to_lowercase())
         }
     }

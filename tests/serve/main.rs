@@ -6,7 +6,11 @@
 
 mod access;
 mod canary;
+mod certificates;
+mod clients;
 #[path = "../project/folder.rs"]
 mod project;
+mod reload;
 mod server;
 mod storm;
+mod tls;

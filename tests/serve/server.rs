@@ -1,8 +1,9 @@
 //! A server in a process of its own.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader},
     process::{Child, Stdio},
+    sync::{Arc, Condvar, Mutex},
     thread,
     time::Duration,
 };
@@ -14,9 +15,17 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Server {
     child: Child,
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or with TLS `https://127.0.0.1:PORT`.
     pub url: String,
-    log: Option<thread::JoinHandle<Vec<u8>>>,
+    log: Arc<Log>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+/// What it has said so far.
+#[derive(Default)]
+struct Log {
+    text: Mutex<Vec<u8>>,
+    more: Condvar,
 }
 
 impl Server {
@@ -36,17 +45,40 @@ impl Server {
             let mut line = String::new();
             assert_ne!(told.read_line(&mut line).unwrap(), 0, "the server did not start: {heard}");
             heard.push_str(&line);
-            if let Some((_, rest)) = line.split_once(" at http://") {
-                break format!("http://{}", rest.split('/').next().unwrap());
+            if let Some((_, rest)) = line.split_once(" at http") {
+                let (scheme, rest) = rest.split_once("://").unwrap();
+                break format!("http{scheme}://{}", rest.split('/').next().unwrap());
             }
         };
+        let log = Arc::new(Log { text: Mutex::new(heard.into_bytes()), more: Condvar::new() });
         // Whatever else it says must not fill the pipe.
-        let log = thread::spawn(move || {
-            let mut rest = heard.into_bytes();
-            told.read_to_end(&mut rest).unwrap();
-            rest
+        let shared = log.clone();
+        let reader = thread::spawn(move || {
+            let mut line = Vec::new();
+            while told.read_until(b'\n', &mut line).unwrap() > 0 {
+                shared.text.lock().unwrap().append(&mut line);
+                shared.more.notify_all();
+            }
         });
-        Self { child, url, log: Some(log) }
+        Self { child, url, log, reader: Some(reader) }
+    }
+
+    /// Sends it a signal, and returns what it says from then on as soon as this is among it.
+    pub fn signalled(&self, signal: &str, until: &str) -> String {
+        let before = self.log.text.lock().unwrap().len();
+        self.signal(signal);
+        let said = |text: &Vec<u8>| String::from_utf8_lossy(&text[before..]).into_owned();
+        let text = self.log.text.lock().unwrap();
+        let waited =
+            self.log.more.wait_timeout_while(text, PATIENCE, |text| !said(text).contains(until)).unwrap();
+        let said = said(&waited.0);
+        assert!(said.contains(until), "it never said `{until}`: {said}");
+        said
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = std::process::Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// As a machine that loses its power would.
@@ -57,10 +89,10 @@ impl Server {
 
     /// Asks it to stop, and returns all that it has said.
     pub fn stop(mut self) -> Vec<u8> {
-        let ended = std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(ended.unwrap().success());
+        self.signal("-TERM");
         assert!(self.child.wait().unwrap().success(), "it ends well when it is asked to");
-        self.log.take().unwrap().join().unwrap()
+        self.reader.take().unwrap().join().unwrap();
+        self.log.text.lock().unwrap().clone()
     }
 
     /// The most memory that it ever had, in KiB.

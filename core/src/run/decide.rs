@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Input, Node, Phase, Rejected, RejectedKind, Run,
+    Input, Node, Phase, Rejected, RejectedKind, Run, Stage,
     draft::{Draft, End},
     fold::Corrupt,
     foresee::waits_for,
@@ -92,6 +92,16 @@ impl Draft {
     fn cancel(&mut self, actor: &Actor, undo: bool, reason: Option<String>) -> Result<(), Rejected> {
         if self.run.cancel.is_some() {
             return Err(Rejected::new(RejectedKind::NotNow, "the run is being cancelled already"));
+        }
+        // Nothing would stop: what is taken back, and what runs in the end, goes on after a cancel too.
+        let over = |what: &str, hint: &str| Err(Rejected::new(RejectedKind::NotNow, what).hint(hint));
+        match self.run.frames.get("").map(|root| root.stage) {
+            Some(Stage::TakingBack) => over(
+                "the run is taking its changes back",
+                "`runbook reject` or `runbook answer` leaves a change as it is that it asks about",
+            )?,
+            Some(Stage::Finally) => over("the run is ending", "its steps under `finally` always run")?,
+            _ => {}
         }
         self.emit_as(actor.clone(), Body::CancelRequested { undo, reason })?;
         Ok(())

@@ -74,6 +74,9 @@ fn what_someone_else_changed_since_is_asked_about() {
         }
         sim.go();
         assert_eq!(sim.status(), "waiting");
+        // A cancel would stop nothing: whoever wants that answers the question.
+        let rejected = sim.say(Input::Cancel { undo: false, reason: None }).unwrap_err();
+        assert_eq!(rejected.message, "the run is taking its changes back");
         sim.say(Input::Answer { step: "b~undo".to_owned(), answer }).unwrap();
         sim.go();
         assert_eq!((sim.status(), sim.world.value("x"), sim.world.value("y")), (status, x, y));

@@ -64,6 +64,9 @@ impl Journal for Blinking {
     ) -> Result<u64, JournalError> {
         self.shelf.lock(target, run, now, until).await
     }
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        self.shelf.holder(target, now).await
+    }
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         self.shelf.unlock(target, run).await
     }

@@ -137,6 +137,8 @@ on_failure: stop
     let fault = refused.decisive_fault().unwrap();
     assert_eq!((refused.status(), fault.kind, bench.shelf.get("a")), ("failed", FaultKind::Denied, 7));
     assert!(fault.message.contains(&format!("changed by {} and is left alone", first.id)), "{fault:?}");
+    let gated = SET.replace("value: 7 }", "value: 6 }, approval: { from: [alice] }");
+    assert_eq!(run(&gated, false).await.status(), "failed", "nobody is asked for what is refused anyway");
     // Taking a change back waits for nobody.
     bench.engine.say(first.id, &alice(), Input::Undo { reason: None }).await.unwrap();
     let undone = bench.drive(first.id).await;
@@ -146,6 +148,44 @@ on_failure: stop
     let later = bench.engine.start(resting("steps: [{ id: w, wait: 11m }]", false), alice()).await.unwrap();
     bench.engine.drive(later, Until::Ended).await.unwrap().finished().await.unwrap();
     assert_eq!(run(SET, false).await.status(), "succeeded");
+}
+
+/// A dry-run has a journal of its own, and yet says what other runs keep it from.
+#[tokio::test]
+async fn a_dry_run_says_what_other_runs_hold() {
+    const SET: &str = "steps: [{ id: put, action: shelf.put, with: { slot: a, value: 7 } }]";
+    let live = bench(Mode::ReadWrite);
+    let cooldown = Some(Duration::from_secs(600));
+    let dry = async |overriding: bool| {
+        let here = bench_on(Arc::new(Memory::new()), live.shelf.clone(), Mode::ReadOnly);
+        let engine = here.engine.beside(live.journal.clone());
+        let created = Created {
+            policy: Policy { allow_self: true, cooldown, ..Policy::default() },
+            reason: Some("it is on fire".to_owned()),
+            overriding,
+            ..created(SET, Hands::DryRun)
+        };
+        let id = engine.start(created, alice()).await.unwrap();
+        engine.drive(id, Until::Ended).await.unwrap().finished().await.unwrap()
+    };
+    let (other, target) = (RunId::new(uuid::Uuid::from_u128(7)), "shelf:a");
+    let held = |until: u64| {
+        let (journal, now) = (live.journal.clone(), Timestamp::UNIX_EPOCH);
+        let until = Duration::from_secs(until).after(now);
+        async move {
+            journal.lock(target, other, now, until).await.unwrap();
+            journal.lock(&format!("cool-down/{target}"), other, now, until).await.unwrap();
+        }
+    };
+    assert!(dry(false).await.node("put").unwrap().warnings.is_empty());
+    held(60).await;
+    let warned = dry(true).await;
+    let expected = format!("{other} is changing {target}: this would wait for it to end");
+    assert_eq!(warned.node("put").unwrap().warnings, [expected]);
+    let refused = dry(false).await;
+    let fault = refused.node("put").unwrap().fault.clone().unwrap();
+    assert!(fault.message.starts_with(&format!("{target} was changed by {other}")), "{fault:?}");
+    assert_eq!(live.access.writes_sent(), 0);
 }
 
 #[tokio::test]

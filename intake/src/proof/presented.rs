@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::Choice;
 
 use super::digest::same;
+use crate::client::ClientName;
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -40,9 +41,9 @@ pub(crate) fn header(request: &Request<'_>, name: &str, values: &[SecretString])
     accept(any(given.as_bytes(), expected), &format!("secret in the header `{name}`"))
 }
 
-pub(crate) fn client(request: &Request<'_>, names: &[String]) -> Result<(), Refusal> {
+pub(crate) fn client(request: &Request<'_>, names: &[ClientName]) -> Result<(), Refusal> {
     match request.client {
-        Some(given) if names.iter().any(|name| name == given) => Ok(()),
+        Some(given) if given.iter().any(|name| names.contains(name)) => Ok(()),
         Some(_) => Err(Refusal::wrong("client certificate")),
         None => Err(Refusal::Unauthenticated("no client certificate was given".to_owned())),
     }

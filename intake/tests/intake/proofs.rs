@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use runbook_core::runbook::Source;
-use runbook_intake::{CannotSign, Door, GRAFANA_SIGNATURE, Headers, Misconfigured, Proof, Refusal, Request};
+use runbook_intake::{
+    CannotSign, ClientName, Door, GRAFANA_SIGNATURE, Headers, Misconfigured, Proof, Refusal, Request,
+};
 
 use super::{bearer, file, knock, now, secrets};
 
@@ -259,13 +261,20 @@ fn secrets_can_be_shown() {
 
 #[test]
 fn the_tls_layer_says_whose_certificate_it_is() {
-    let proof = Proof::ClientCertificate { names: vec!["alertmanager.example.com".to_owned()] };
-    let check = |client| {
+    let proof = Proof::ClientCertificate {
+        names: vec![ClientName::dns("Alertmanager.example.com"), ClientName::Uri("spiffe://x/am".to_owned())],
+    };
+    let check = |client: Option<&[ClientName]>| {
         let request = Request { client, ..Request::new(Headers::default(), b"{}", now()) };
         proof.verify(&request).map_err(|refusal| refusal.to_string())
     };
-    assert_eq!(check(Some("alertmanager.example.com")), Ok(()));
-    assert_eq!(check(Some("mail.example.com")), Err("the client certificate is not accepted".to_owned()));
+    let other = ClientName::CommonName("whoever".to_owned());
+    let common = ClientName::CommonName("alertmanager.example.com".to_owned());
+    assert_eq!(check(Some(&[other.clone(), ClientName::dns("alertmanager.example.com")])), Ok(()));
+    assert_eq!(check(Some(&[ClientName::Uri("spiffe://x/am".to_owned())])), Ok(()));
+    for wrong in [&[][..], &[other], &[common], &[ClientName::dns("mail.example.com")]] {
+        assert_eq!(check(Some(wrong)), Err("the client certificate is not accepted".to_owned()));
+    }
     assert_eq!(check(None), Err("no client certificate was given".to_owned()));
 }
 

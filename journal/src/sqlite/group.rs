@@ -2,19 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use runbook_core::{
-    Timestamp,
-    event::{RunId, genesis},
-};
-use rusqlite::{
-    Connection, Error, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, types::ValueRef,
-};
+use runbook_core::event::genesis;
+use rusqlite::{Connection, Error, OptionalExtension as _, ToSql, Transaction, TransactionBehavior};
 
 use super::{
-    column, shelf,
+    column, lock, shelf,
     writer::{Append, Asked, Part},
 };
-use crate::{JournalError, lease::Lease};
+use crate::JournalError;
 
 const HEAD: &str = "SELECT num, seq, hash FROM runs WHERE id = ?1";
 
@@ -26,13 +21,6 @@ const RUN: &str = "UPDATE runs SET seq = ?1, hash = ?2, updated_at = max(updated
     environment = ?5, status = ?6, incident = ?7, started_at = ?8, summary = ?9 WHERE num = ?10";
 
 const RECORD: &str = "INSERT INTO records (run, seq, bytes, hash) VALUES (?1, ?2, ?3, ?4)";
-
-const LEASE: &str = "SELECT fence, run, until FROM locks WHERE target = ?1";
-
-const LOCK: &str = "INSERT INTO locks (target, run, fence, until) VALUES (?1, ?2, ?3, ?4) \
-    ON CONFLICT (target) DO UPDATE SET run = excluded.run, fence = excluded.fence, until = excluded.until";
-
-const UNLOCK: &str = "UPDATE locks SET run = NULL WHERE target = ?1 AND run = ?2";
 
 /// The answers to a group, which hold because it is on disk.
 #[derive(Debug)]
@@ -51,9 +39,9 @@ pub(super) fn commit(conn: &mut Connection, asked: &[Asked]) -> Result<Committed
         answers.push(match one {
             Asked::Append(entry) => append(&transaction, entry)?.map(|()| 0),
             Asked::Write(parts) => write(&mut transaction, parts)?.map(|()| 0),
-            Asked::Lock { target, run, now, until } => lock(&transaction, target, *run, *now, *until)?,
+            Asked::Lock { target, run, now, until } => lock::lock(&transaction, target, *run, *now, *until)?,
             Asked::Unlock { target, run } => {
-                transaction.prepare_cached(UNLOCK)?.execute((target, run.to_string()))?;
+                lock::unlock(&transaction, target, *run)?;
                 Ok(0)
             }
         });
@@ -148,25 +136,4 @@ impl Append {
             key,
         ]
     }
-}
-
-fn lock(
-    transaction: &Transaction<'_>,
-    target: &str,
-    run: RunId,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<Result<u64, JournalError>, Error> {
-    let lease = transaction.prepare_cached(LEASE)?.query_row([target], |row| {
-        let held = row.get_ref(1)? != ValueRef::Null;
-        let holder = if held { Some((column::run(row, 1)?, column::time(row, 2)?)) } else { None };
-        Ok(Lease { fence: row.get(0)?, holder })
-    });
-    let mut lease = lease.optional()?.unwrap_or_default();
-    let answer = lease.take(target, run, now, until);
-    if let (Ok(fence), Some((holder, until))) = (&answer, lease.holder) {
-        let row = (target, holder.to_string(), *fence, column::from_time(until));
-        transaction.prepare_cached(LOCK)?.execute(row)?;
-    }
-    Ok(answer)
 }

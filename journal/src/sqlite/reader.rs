@@ -9,8 +9,8 @@ use runbook_core::{
 use rusqlite::{Connection, Error, Row, named_params};
 use tokio::sync::Semaphore;
 
-use super::{column, connect, fault::Fault, place::Place};
-use crate::{JournalError, MOST_ENTRIES, RunHead, RunQuery};
+use super::{column, connect, fault::Fault, lock, place::Place};
+use crate::{JournalError, MOST_ENTRIES, RunHead, RunQuery, lease::Lease};
 
 /// How many read at once, and how many connections, each with a cache of up to 2 MB, stay open.
 const AT_ONCE: u32 = 4;
@@ -101,6 +101,12 @@ impl Reader {
             rows.next()?.map(|row| column::seq(row, 0)).transpose()
         })
         .await
+    }
+
+    /// The state of a target.
+    pub(super) async fn lease(&self, target: &str) -> Result<Lease, JournalError> {
+        let target = target.to_owned();
+        self.read(move |conn| lock::lease(conn, &target)).await
     }
 
     pub(super) async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {

@@ -29,7 +29,7 @@ impl Outbox {
 
     pub(super) async fn tidy(&self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        for channel in self.channels.iter() {
+        for channel in self.channels().iter() {
             self.trim(channel.name(), now).await?;
         }
         self.drop_orphans(now).await?;
@@ -64,9 +64,10 @@ impl Outbox {
                 limit: MOST_DOCUMENTS,
                 ..DocumentQuery::default()
             };
+            let channels = self.channels();
             let mut orphans = kept::list::<Dispatch>(&self.shelf, query).await?;
             orphans.retain(|found| {
-                let known = self.channels.iter().any(|channel| channel.name() == found.value.channel);
+                let known = channels.iter().any(|channel| channel.name() == found.value.channel);
                 !known && TIDY.after(found.value.at) <= now
             });
             self.drop_all(orphans, State::Failed, "the channel is no longer configured", now).await?;

@@ -28,8 +28,29 @@ impl Outbox {
     /// Dropping it loses nothing: what it was sending is sent again once its lease has ended. Several
     /// processes may do this on one shelf.
     pub async fn deliver(&self, stop: watch::Receiver<bool>) {
-        let served = self.channels.iter().map(|channel| self.serve(channel, stop.clone()));
-        tokio::join!(join_all(served), self.keep_tidy(stop.clone()));
+        tokio::join!(self.serve_all(stop.clone()), self.keep_tidy(stop));
+    }
+
+    /// Serves the channels that there are. Where others take their place, what is being sent is sent
+    /// to its end first.
+    async fn serve_all(&self, mut stop: watch::Receiver<bool>) {
+        let mut known = self.channels.subscribe();
+        loop {
+            let channels = known.borrow_and_update().clone();
+            let leave = watch::Sender::new(false);
+            let served = channels.iter().map(|channel| self.serve(channel, leave.subscribe()));
+            let until = async {
+                let over = tokio::select! {
+                    changed = known.changed() => changed.is_err(),
+                    _ = stop.wait_for(|stop| *stop) => true,
+                };
+                leave.send_replace(true);
+                over
+            };
+            if let (_, true) = tokio::join!(join_all(served), until) {
+                return;
+            }
+        }
     }
 
     async fn serve(&self, channel: &Channel, mut stop: watch::Receiver<bool>) {

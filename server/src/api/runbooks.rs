@@ -105,14 +105,16 @@ pub async fn readiness(
     Ok(Json(found.into_iter().filter(|one| seen(&one.runbook).is_ok()).collect()))
 }
 
-/// Read the runbooks anew. Where one has errors, all stay as they were.
+/// Read the runbooks and the configuration anew. Where anything is wrong, all stays as it was. `later`
+/// names what has changed and counts after a new start only.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks",
     responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn reload(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.may(Permission::Reload, Scope::NOTHING)?;
-    let findings = site.project.reload().map_err(Problem::invalid)?;
+    let reloaded = site.project.reload().map_err(Problem::invalid)?;
     let asked = audit::Asked { method: "POST".to_owned(), path: "/api/v1/reload".to_owned(), from: None };
     let detail = format!("{} runbooks", site.project.catalog().len());
     audit::write(&site, Some(&caller.identity), &asked, Outcome::Done, "reloaded", &detail).await;
-    Ok(Json(json!({ "runbooks": site.project.catalog().len(), "findings": findings.len() })))
+    let count = site.project.catalog().len();
+    Ok(Json(json!({ "runbooks": count, "findings": reloaded.findings.len(), "later": reloaded.later })))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Query, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -25,6 +25,7 @@ use super::layout;
 use crate::{
     audit,
     gate::Caller,
+    origin::Origin,
     problem::Problem,
     shelf::{LoginAttempt, Outcome, Session, Ticket},
     site::Site,
@@ -55,7 +56,7 @@ async fn page(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Marku
         url::form_urlencoded::byte_serialize(local(asked.next.as_deref()).as_bytes()).collect();
     let content = html! {
         h1 { "Sign in" }
-        @if site.oidc.is_some() {
+        @if site.ways.oidc().is_some() {
             p { a class="button" href=(format!("/login/begin?next={next}")) { "Sign in with your organization" } }
         } @else {
             p {
@@ -67,8 +68,8 @@ async fn page(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Marku
     layout::page(&site, None, layout::Here::Outside, "Sign in", &content)
 }
 
-fn provider(site: &Site) -> Result<&Oidc, Problem> {
-    site.oidc.as_ref().ok_or_else(|| Problem::missing("page", "/login/begin"))
+fn provider(site: &Site) -> Result<Arc<Oidc>, Problem> {
+    site.ways.oidc().ok_or_else(|| Problem::missing("page", "/login/begin"))
 }
 
 fn told(error: OidcError) -> Problem {
@@ -92,6 +93,7 @@ async fn begin(State(site): State<Arc<Site>>, Query(asked): Query<Next>) -> Resu
 
 async fn callback(
     State(site): State<Arc<Site>>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     Query(callback): Query<Callback>,
 ) -> Result<Response, Problem> {
@@ -116,12 +118,18 @@ async fn callback(
     let return_to = attempt.as_ref().map(|attempt| attempt.return_to.clone()).unwrap_or_default();
     let claimed = provider(&site)?.finish(attempt, &secret, &callback, now).await.map_err(told)?;
     let forget = Cookie::Login.clear(site.settings.transport);
-    let response = sign_in(&site, &headers, &claimed, local(Some(&return_to))).await?;
+    let response = sign_in(&site, origin, &headers, &claimed, local(Some(&return_to))).await?;
     with_cookies(response, [forget])
 }
 
 /// Opens a session, in the place of the one that the browser had.
-async fn sign_in(site: &Site, headers: &HeaderMap, claimed: &Claimed, to: &str) -> Result<Response, Problem> {
+async fn sign_in(
+    site: &Site,
+    origin: Origin,
+    headers: &HeaderMap,
+    claimed: &Claimed,
+    to: &str,
+) -> Result<Response, Problem> {
     let directory = site.project.directory();
     directory.admit(claimed).map_err(|error| Problem::forbidden(error.to_string()))?;
     let (record, secret) = sessions::open(claimed, site.now()).map_err(|error| Problem::inside(&error))?;
@@ -132,7 +140,11 @@ async fn sign_in(site: &Site, headers: &HeaderMap, claimed: &Claimed, to: &str) 
     }
     site.shelf().write(writes).await?;
     let identity = directory.of_session(&session.0);
-    let asked = audit::Asked { method: "GET".to_owned(), path: "/login".to_owned(), from: None };
+    let asked = audit::Asked {
+        method: "GET".to_owned(),
+        path: "/login".to_owned(),
+        from: origin.0.map(|from| from.to_string()),
+    };
     audit::write(site, Some(&identity), &asked, Outcome::Done, "signed_in", &claimed.issuer).await;
     let cookie = secret.cookie(site.settings.transport, directory.lifetimes());
     with_cookies(Redirect::to(to).into_response(), [cookie])
@@ -151,6 +163,7 @@ pub fn ticket_id(ticket: &str) -> String {
 
 async fn ticket(
     State(site): State<Arc<Site>>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     Query(shown): Query<Shown>,
 ) -> Result<Response, Problem> {
@@ -170,7 +183,7 @@ async fn ticket(
     let name = found.value.name;
     let claimed =
         Claimed { issuer: "ticket".to_owned(), subject: name.clone(), name, groups: Default::default() };
-    sign_in(&site, &headers, &claimed, local(shown.next.as_deref())).await
+    sign_in(&site, origin, &headers, &claimed, local(shown.next.as_deref())).await
 }
 
 async fn logout(State(site): State<Arc<Site>>, caller: Caller) -> Result<Response, Problem> {

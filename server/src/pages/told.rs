@@ -30,6 +30,7 @@ pub fn notice(problem: &Problem) -> Markup {
 pub fn with_problem(page: Markup, problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, page).into_response();
+    problem.say_when(response.headers_mut());
     if let Some(refused) = problem.refused() {
         response.extensions_mut().insert(refused);
     }

@@ -71,6 +71,11 @@ impl Room {
 }
 
 impl Browser<'_> {
+    /// What it sends along.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         let request = Request::get(path).header(header::COOKIE, &self.cookie).body(Body::empty()).unwrap();
         self.room.send(request).await.0

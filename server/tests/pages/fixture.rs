@@ -14,7 +14,6 @@ use runbook_core::{
     alert::{Alert, AlertStatus},
     duration::Duration,
     event::{Actor, Channel, Created, Hands, RunId},
-    finding,
     incident::Closing,
     parse,
     policy::Policy,
@@ -28,7 +27,8 @@ use runbook_identity::{Auth, Directory, config::RoleGrant, cookies::Transport};
 use runbook_journal::{Expect, Memory, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
-    Counters, EnvironmentFacts, Finding, Project, Readiness, RunbookFacts, Settings, Site, Ticket, ticket_id,
+    Counters, EnvironmentFacts, Finding, Limits, Project, Readiness, Reloaded, RunbookFacts, Settings, Site,
+    Ticket, ticket_id,
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
@@ -172,8 +172,8 @@ impl Project for Small {
         ];
         Ok(vec![Readiness { runbook: runbook.unwrap_or_default().to_owned(), ready: false, findings }])
     }
-    fn reload(&self) -> Result<Vec<finding::Finding>, String> {
-        Ok(Vec::new())
+    fn reload(&self) -> Result<Reloaded, String> {
+        Ok(Reloaded::default())
     }
 }
 
@@ -204,17 +204,18 @@ impl Fixture {
                 transport: Transport::Loopback,
                 open_as: open_as.map(str::to_owned),
                 public_url: url.parse().expect("the address is one"),
+                proxies: Vec::new(),
                 version: "0.1.0",
             },
             project: project.clone(),
             desk: Desk::new(shelf.clone(), project, clock.clone()),
             records: engine.clone(),
-            hooks: BTreeMap::new(),
-            oidc: None,
+            ways: Arc::default(),
             clock,
             outbox: Outbox::new(shelf, Arc::new(runbook_notify::System), Vec::new(), None)
                 .expect("no channel is misconfigured"),
             counters: Counters::default(),
+            limits: Limits::default(),
             supervised: counts.subscribe(),
             stopping: stop.subscribe(),
         };

@@ -7,5 +7,6 @@ mod browser;
 mod escaping;
 mod fixture;
 mod html;
+mod limits;
 mod shop;
 mod showing;

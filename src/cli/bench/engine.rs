@@ -267,6 +267,9 @@ impl Journal for Recording {
     ) -> Result<u64, JournalError> {
         self.inner.lock(target, run, now, until).await
     }
+    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
+        self.inner.holder(target, now).await
+    }
     async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
         self.inner.unlock(target, run).await
     }

@@ -68,6 +68,29 @@ async fn the_oldest_goes_first() {
 }
 
 #[tokio::test]
+async fn channels_are_replaced_while_it_works() {
+    let (old, new) = (StandIn::up([]).await, StandIn::up([]).await);
+    let bench = Bench::new(vec![webhook(&old.url(""))]);
+    let worker = bench.work();
+    bench.post(&samples::alert_unmatched(), "1").await;
+    bench.run_until(are(1, State::Sent)).await;
+    // Those that would not do what they say leave what there was.
+    let twice = vec![webhook(NOWHERE), webhook(NOWHERE)];
+    bench.outbox.replace(twice).unwrap_err();
+    bench.post(&samples::alert_unmatched(), "2").await;
+    bench.run_until(are(2, State::Sent)).await;
+    assert_eq!((old.seen().len(), new.seen().len()), (2, 0));
+
+    bench.outbox.replace(vec![webhook(&new.url("")), slack(NOWHERE)]).unwrap();
+    bench.post(&samples::alert_unmatched(), "3").await;
+    bench.run_until(|all| all.iter().filter(|one| one.dispatch.state == State::Sent).count() == 3).await;
+    assert_eq!((old.seen().len(), new.seen().len()), (2, 1));
+    assert_eq!(bench.outbox.tallies().len(), 2);
+    worker.stop.send_replace(true);
+    bench.outbox.replace(vec![]).unwrap();
+}
+
+#[tokio::test]
 async fn two_workers_send_it_once() {
     let server = StandIn::up([]).await;
     let bench = Bench::new(vec![webhook(&server.url(""))]);
