@@ -167,7 +167,12 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        Ok(Arc::unwrap_or_clone(self.tip(run).await?.run))
+        Ok(Arc::unwrap_or_clone(self.look(run).await?))
+    }
+
+    /// The state of a run, shared with whoever else looks at it.
+    pub async fn look(&self, run: RunId) -> Result<Arc<Run>, EngineError> {
+        Ok(self.tip(run).await?.run)
     }
 
     /// The state of a run of a list, or a newer one: nothing is read of one that has not moved since it
@@ -175,7 +180,7 @@ impl Engine {
     pub async fn glance(&self, head: &RunHead) -> Result<Arc<Run>, EngineError> {
         match self.recall.get(head.run) {
             Some((tip, _)) if tip.run.seq == head.seq => Ok(tip.run),
-            _ => Ok(self.tip(head.run).await?.run),
+            _ => self.look(head.run).await,
         }
     }
 
@@ -212,6 +217,20 @@ impl Engine {
         if records.is_empty() {
             return Err(EngineError::UnknownRun(run));
         }
+        records.iter().map(|record| Ok((record.open()?, record.hash.clone()))).collect()
+    }
+
+    /// The events of a run that come after one, at most this many.
+    pub async fn part(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(Event, String)>, EngineError> {
+        // Entries are numbered without a gap.
+        let before = after.saturating_add(limit as u64).saturating_add(1);
+        let mut records = self.journal.tail(run, before, limit).await?;
+        records.retain(|record| record.seq > after);
         records.iter().map(|record| Ok((record.open()?, record.hash.clone()))).collect()
     }
 

@@ -19,6 +19,7 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod small;
 mod throttle;
 pub mod tls;
 mod ways;
@@ -65,6 +66,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn(small::send))
         .with_state(site)
 }
 

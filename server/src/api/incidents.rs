@@ -11,16 +11,19 @@ use http::StatusCode;
 use runbook_core::{
     Value,
     incident::{Incident, IncidentId, Input, Opening, Origin, Role, State as Standing},
-    timeline::{self, Entry},
 };
-use runbook_desk::{cases::Head, kept};
+use runbook_desk::{
+    cases::Head,
+    kept,
+    story::{Place, Story},
+};
 use runbook_identity::{Permission, Scope};
 use runbook_journal::DocumentQuery;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    page::{Asked, Page, Paging, cursor},
+    page::{Asked, Page, Paging, cursor, story_cursor},
     runs::bounded,
 };
 use crate::{
@@ -98,32 +101,32 @@ pub fn document(incident: &Incident) -> Value {
     serde_json::to_value(incident).unwrap_or(Value::Null)
 }
 
-/// The most entries that one answer holds.
-const MOST: usize = 20_000;
-
-/// Alerts, runs, approvals, notes: everything that happened, in one order.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+/// Alerts, runs, approvals, notes: everything that happened, in one order, the newest first.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path), Paging),
+    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Vec<Entry>>, Problem> {
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Page>, Problem> {
     let incident = load(&site, &caller, &id).await?;
-    Ok(Json(told(&site, &caller, &incident).await?))
+    let story = told(&site, &caller, &incident, paging.story()?, paging.limit()?).await?;
+    // An entry always serializes: it is plain data with texts as keys.
+    let items = story.entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null));
+    Ok(Json(Page { items: items.collect(), next: story.next.map(story_cursor) }))
 }
 
 /// The entries of an incident and of those of its runs that the caller sees.
-pub async fn told(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Entry>, Problem> {
-    let mut entries = site.desk.timeline(incident.id).await?;
-    for (run, attached) in &incident.runs {
-        if caller.sees(&attached.environment, &attached.runbook) {
-            entries.extend(timeline::entries(&site.records.history(*run).await?, *run));
-        }
-    }
-    let mut entries = timeline::in_order(entries);
-    entries.truncate(MOST);
-    Ok(entries)
+pub async fn told(
+    site: &Site,
+    caller: &Caller,
+    incident: &Incident,
+    before: Option<Place>,
+    limit: usize,
+) -> Result<Story, Problem> {
+    let seen = incident.runs.iter().filter(|(_, run)| caller.sees(&run.environment, &run.runbook));
+    Ok(site.desk.story(incident.id, seen.map(|(run, _)| *run), before, limit).await?)
 }
 
 /// An incident that a person declares.

@@ -15,7 +15,7 @@ use std::{
 use reqwest::Client;
 use runbook_desk::Desk;
 use runbook_engine::System;
-use runbook_journal::{Shelf, Sqlite};
+use runbook_journal::Sqlite;
 use serde_json::{Value, json};
 
 use self::{
@@ -32,7 +32,6 @@ use super::{
 use crate::{
     cli::App,
     exit::{CliError, Exit},
-    serve::Served,
 };
 
 /// How long the server is left alone, to see what it does by itself.
@@ -85,9 +84,8 @@ pub async fn run(args: &Args, app: &App) -> Result<Exit, CliError> {
 /// The store, opened by this process too.
 async fn desk(seeded: &Seeded) -> Result<Desk, CliError> {
     let path = seeded.config.root.join(".runbook/runbook.db");
-    let shelf: Arc<dyn Shelf> = Arc::new(Sqlite::open(&path).await?);
-    let served = Served::new(seeded.config.clone(), shelf.clone())?;
-    Ok(Desk::new(shelf, Arc::new(served), Arc::new(System)))
+    let shelf = Arc::new(Sqlite::open(&path).await?);
+    Ok(seed::desk(shelf, Arc::new(System), seeded.template.clone()))
 }
 
 /// What it takes of a processor once it has looked through all that it found.

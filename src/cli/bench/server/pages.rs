@@ -61,7 +61,7 @@ async fn paths(server: &Server, client: &Client, seeded: &Seeded) -> Result<Vec<
     let Seeded { incident, long, ended, waiting, .. } = seeded;
     let open = asked_of(server, client, &format!("/api/v1/runs/{waiting}")).await?;
     let steps = open["steps"].as_array().into_iter().flatten();
-    let step = steps.filter(|step| step["status"] == "waiting").find_map(|step| step["path"].as_str());
+    let step = steps.filter(|step| step["status"] == "waiting").find_map(|step| step["id"].as_str());
     let alerts = asked_of(server, client, "/api/v1/alerts?limit=1").await?;
     let mut paths: Vec<String> = [
         "/",

@@ -98,6 +98,7 @@ pub struct Seeded {
     pub runs: usize,
     pub entries: u64,
     pub durability: String,
+    pub template: Template,
 }
 
 /// Writes the project below a folder, and its past into its store.
@@ -113,6 +114,12 @@ pub async fn seed(folder: &Scratch, args: &Args) -> Result<Seeded, CliError> {
     seeded.entries += past.incident_entries(args).await?;
     shelf.close().await;
     Ok(seeded)
+}
+
+/// A desk over a store, whose runs were played before.
+pub fn desk(shelf: Arc<Sqlite>, clock: Arc<dyn Clock>, template: Template) -> Desk {
+    let house = Rewritten { shelf: shelf.clone(), clock: clock.clone(), template };
+    Desk::new(shelf, Arc::new(house), clock)
 }
 
 fn project(root: &Path) -> Result<Config, CliError> {
@@ -141,8 +148,7 @@ struct Past {
 impl Past {
     fn new(shelf: Arc<Sqlite>, played: Templates) -> Self {
         let clock = Arc::new(Then(AtomicI64::new(Timestamp::now().as_second())));
-        let house = Rewritten { shelf: shelf.clone(), clock: clock.clone(), template: played.ended.clone() };
-        let desk = Desk::new(shelf.clone(), Arc::new(house), clock.clone());
+        let desk = desk(shelf.clone(), clock.clone(), played.ended.clone());
         Self { shelf, desk, clock, played }
     }
 
@@ -206,6 +212,7 @@ impl Past {
             runs: runs.len() + waits.len() + 1,
             entries: entries as u64,
             durability,
+            template: self.played.ended.clone(),
         })
     }
 
@@ -354,7 +361,7 @@ impl Clock for Then {
 #[derive(Debug)]
 struct Rewritten {
     shelf: Arc<Sqlite>,
-    clock: Arc<Then>,
+    clock: Arc<dyn Clock>,
     template: Template,
 }
 

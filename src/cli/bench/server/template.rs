@@ -1,20 +1,26 @@
 //! Runs of a real playbook, played once in its simulated environment: what the many are made of.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use runbook_contract::Mode;
 use runbook_core::{
-    Timestamp, Value,
-    event::{Actor, Body, Channel, Created, Event, Record, RunId, genesis},
+    Timestamp,
+    event::{Actor, Body, Channel, Created, Event, Hands, Record, RunId, genesis},
     inputs,
     run::{Input, Question, Run},
 };
-use runbook_desk::{House as _, Start};
 use runbook_engine::{Engine, Until};
-use runbook_journal::{Batch, Memory, Shelf};
+use runbook_journal::Batch;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{cli::bench::scratch::unusable, config::Config, exit::CliError, serve::Served};
+use crate::{
+    cli::{bench::scratch::unusable, start::Request},
+    config::Config,
+    exit::CliError,
+    library::Library,
+    wire,
+};
 
 /// The longest that a run may take to its question, or to its end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,25 +44,23 @@ pub struct Templates {
 impl Templates {
     /// Plays the playbook as far as it goes alone, approves what it asks, and plays on.
     pub async fn play(config: &Config) -> Result<Self, CliError> {
-        let journal = Arc::new(Memory::new());
-        let shelf: Arc<dyn Shelf> = journal.clone();
-        let served = Served::new(config.clone(), shelf)?;
         let told = |why: String| unusable(&why);
-        let runbooks = served.runbooks();
-        let runbook = runbooks.iter().find(|runbook| runbook.name == PLAYBOOK);
-        let runbook = runbook.ok_or_else(|| told(format!("{PLAYBOOK} is not sound")))?;
+        let wired = wire::environment(config, None, Mode::ReadWrite).await?;
+        let library = Library::of(config, &wire::catalog(config, None))?;
+        let runbook = library.checked(PLAYBOOK)?.clone();
         let inputs = inputs::resolve(&runbook.inputs, &json!({}));
-        let start = Start {
-            runbook: PLAYBOOK.to_owned(),
+        let request = Request {
+            library: library.closure(PLAYBOOK),
+            runbook,
             inputs: inputs.map_err(|_| told(format!("{PLAYBOOK} wants inputs")))?,
-            environment: "demo".to_owned(),
-            alert: Value::Null,
-            incident: None,
             reason: Some("p95 is at 2.4 s".to_owned()),
+            overriding: false,
+            incident: None,
+            planned_at: None,
         };
-        let engine = served.engine(&start.environment).await.map_err(told)?;
+        let engine = wired.engine(wire::memory());
         let actor = Actor { name: "alice".to_owned(), how: Channel::Web };
-        let created = served.created(&start).await.map_err(told)?;
+        let created = request.created(&wired, Hands::Live, None);
         let run = engine.start(created, actor).await?;
         let mut state = driven(&engine, run).await?;
         let waiting = Template::of(&engine, run).await?;
