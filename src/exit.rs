@@ -116,9 +116,14 @@ impl From<EngineError> for CliError {
 impl From<DeskError> for CliError {
     fn from(error: DeskError) -> Self {
         match error {
-            DeskError::Engine(error) => error.into(),
             DeskError::Journal(error) => error.into(),
-            error => Self::failed(error.to_string()),
+            DeskError::Engine(error) => error.into(),
+            DeskError::Incident(rejected) => EngineError::Rejected(rejected).into(),
+            DeskError::UnknownIncident(_) => {
+                Self::invalid(error.to_string()).hint("`runbook incident list` lists them")
+            }
+            DeskError::Unusable(why) => Self::invalid(why),
+            DeskError::Busy => Self::failed(error.to_string()),
         }
     }
 }

@@ -8,6 +8,6 @@ mod run;
 mod ways;
 
 pub use self::{
-    project::{Served, granted},
+    project::{CLOSING, Served, granted},
     run::{Asked, run},
 };

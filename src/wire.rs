@@ -207,6 +207,11 @@ pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
     Ok(Arc::new(Sqlite::open(&store_path(config)?).await?))
 }
 
+/// The same to read only: none is made where there is none.
+pub async fn shelf_to_read(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
+    if store_path(config)?.exists() { shelf(config).await } else { Ok(Arc::new(Memory::new())) }
+}
+
 /// A journal that goes with the process: for dry-runs, whose events nobody needs tomorrow.
 pub fn memory() -> Arc<dyn Journal> {
     Arc::new(Memory::new())

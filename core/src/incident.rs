@@ -15,12 +15,14 @@ mod id;
 mod others;
 mod roles;
 mod said;
+mod steady;
 pub mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     alert::AlertStatus,
@@ -36,6 +38,7 @@ pub use self::{
     fold::Corrupt,
     id::{IncidentId, NotAnIncidentId},
     roles::{NotARole, Role},
+    steady::{Look, MOST_SEEN, Seen, Steadiness},
 };
 pub use crate::run::{Rejected, RejectedKind};
 
@@ -52,6 +55,8 @@ pub const RESERVED_EVENTS: u64 = 1_500;
 pub const MOST_LINKS: usize = 100;
 /// How many people may share a role that several can have.
 pub const MOST_EXPERTS: usize = 50;
+/// How often people may be called because running again has not helped.
+pub const MOST_ESCALATIONS: usize = 100;
 /// Names of services, people, runbooks and levels; as all texts, in characters.
 pub const LONGEST_NAME: usize = 200;
 pub const LONGEST_TITLE: usize = 200;
@@ -80,12 +85,16 @@ pub struct Incident {
     /// The first time that somebody took it on.
     pub acknowledged: Option<Acknowledgement>,
     pub resolution: Option<Resolution>,
+    /// What was seen when somebody last looked whether it is well again.
+    pub steady: Option<Look>,
     pub roles: BTreeMap<Role, Vec<String>>,
     /// By the key of this firing of the alert.
     pub alerts: BTreeMap<String, JoinedAlert>,
     pub runs: BTreeMap<RunId, AttachedRun>,
     /// What alerts did not start, and why: the last word on each alert and runbook.
     pub held_back: Vec<HeldBack>,
+    /// When people were called because running again has not helped.
+    pub escalations: Vec<Escalation>,
     pub links: BTreeSet<IncidentId>,
     /// The incidents that were merged into this one.
     pub absorbed: BTreeSet<IncidentId>,
@@ -162,6 +171,18 @@ pub struct HeldBack {
     pub at: Timestamp,
 }
 
+/// People were called instead of running a runbook again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Escalation {
+    /// The number of its entry.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub runbook: String,
+    /// People or groups.
+    pub to: Vec<String>,
+    pub why: String,
+}
+
 /// What lists of incidents show, kept beside the events so that listing need not fold each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
@@ -205,6 +226,11 @@ impl Incident {
     pub fn resolved_at(&self) -> Option<Timestamp> {
         self.resolution.as_ref().map(|resolution| resolution.at)
     }
+    /// What programs are given of it. Its keys are an API.
+    pub fn document(&self) -> Value {
+        // An incident always serializes: it is plain data with texts as keys.
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
     pub fn summary(&self) -> Summary {
         Summary {
             id: self.id,
@@ -222,6 +248,14 @@ impl Incident {
             commander: self.commander().map(str::to_owned),
             merged_into: self.merged_into,
         }
+    }
+}
+
+impl Summary {
+    /// One incident of a list. Its keys are an API.
+    pub fn document(&self) -> Value {
+        // A summary always serializes: it is plain data with texts as keys.
+        serde_json::to_value(self).unwrap_or(Value::Null)
     }
 }
 

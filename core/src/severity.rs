@@ -91,6 +91,20 @@ pub struct Rung {
     pub within: Option<Duration>,
 }
 
+/// Why a text is no level of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no severity `{word}`")]
+pub struct NotALevel {
+    word: String,
+    known: Vec<String>,
+}
+
+impl NotALevel {
+    pub fn hint(&self) -> String {
+        format!("known are {}", self.known.join(", "))
+    }
+}
+
 impl Matrix {
     /// The levels, most severe first; never none.
     pub fn levels(&self) -> &[Level] {
@@ -102,6 +116,17 @@ impl Matrix {
     pub fn level_of(&self, word: &str) -> Option<&Level> {
         let word = normal(word);
         self.levels.iter().find(|level| level.words().any(|known| normal(known) == word))
+    }
+
+    /// The level that a person names.
+    ///
+    /// # Errors
+    /// Where there is no such level, with those that there are.
+    pub fn named(&self, word: &str) -> Result<&Level, NotALevel> {
+        self.level_of(word).ok_or_else(|| NotALevel {
+            word: word.chars().take(60).collect(),
+            known: self.levels.iter().map(|level| level.name.clone()).collect(),
+        })
     }
 
     /// The level for alerts that say nothing that is known: the one that is configured, else the

@@ -39,6 +39,9 @@ pub struct Past {
     /// When runs began, the last at the end; no more than [`Past::KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Timestamp>,
+    /// When people were last called because running again has not helped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_at: Option<Timestamp>,
 }
 
 /// Why an alert started nothing.
@@ -79,6 +82,15 @@ impl Past {
         self.starts.push(at);
         let surplus = self.starts.len().saturating_sub(Self::KEPT);
         self.starts.drain(..surplus);
+    }
+
+    /// Whether people are to be called now, which is once in each window; takes in that they are.
+    pub fn calls(&mut self, within: Duration, now: Timestamp) -> bool {
+        let is_due = self.called_at.is_none_or(|at| within.after(at) <= now);
+        if is_due {
+            self.called_at = Some(now);
+        }
+        is_due
     }
 
     /// Whether what is wanted may start now.

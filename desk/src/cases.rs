@@ -368,10 +368,13 @@ impl Desk {
 
     /// What happened in an incident itself, without its runs.
     pub async fn timeline(&self, id: IncidentId) -> Result<Vec<Entry>, DeskError> {
-        let records = records(&self.shelf, id, 0).await?;
-        if records.is_empty() {
-            return Err(DeskError::UnknownIncident(id));
-        }
+        let entries = self.timeline_after(id, 0).await?;
+        if entries.is_empty() { Err(DeskError::UnknownIncident(id)) } else { Ok(entries) }
+    }
+
+    /// The same after an entry.
+    pub(crate) async fn timeline_after(&self, id: IncidentId, seq: u64) -> Result<Vec<Entry>, DeskError> {
+        let records = records(&self.shelf, id, seq).await?;
         let history = incident::history(&records).map_err(|error| unreadable(id, &error))?;
         Ok(incident::timeline::entries(&history, id))
     }

@@ -1,9 +1,9 @@
 //! What the desk keeps on the shelf: deliveries, alerts, groups, what is held, what was started.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use runbook_core::{
-    Timestamp,
+    Timestamp, Value,
     alert::{Alert, AlertStatus},
     event::RunId,
     runbook::Source,
@@ -11,6 +11,7 @@ use runbook_core::{
 };
 use runbook_journal::{Document, DocumentQuery, Expect, JournalError, Shelf, Write};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 /// A kind of document.
@@ -135,6 +136,60 @@ impl KeptAlert {
         self.outcomes.push(outcome);
         let surplus = self.outcomes.len().saturating_sub(Self::OUTCOMES);
         self.outcomes.drain(..surplus);
+    }
+}
+
+/// What came of an alert for one runbook, in a sentence.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.started, &self.nothing, &self.runbook) {
+            (Some(_), _, Some(runbook)) => write!(f, "Started {runbook}"),
+            (Some(_), _, None) => f.write_str("Started a run"),
+            (None, Some(why), Some(runbook)) => write!(f, "Did not start {runbook}: {why}"),
+            (None, Some(why), None) => write!(f, "Started nothing: {why}"),
+            (None, None, _) => f.write_str("Nothing came of it"),
+        }
+    }
+}
+
+impl Found<KeptAlert> {
+    /// An alert, with what it started and why it did not. Its keys are an API.
+    pub fn document(&self) -> Value {
+        let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } =
+            &self.value;
+        let outcomes: Vec<Value> = outcomes
+            .iter()
+            .map(|outcome| {
+                json!({
+                    "at": outcome.at,
+                    "runbook": outcome.runbook,
+                    "run": outcome.started,
+                    "nothing": outcome.nothing.as_ref().map(|why| why.code()),
+                    "why": outcome.nothing.as_ref().map(ToString::to_string),
+                })
+            })
+            .collect();
+        json!({
+            "id": self.id,
+            "hook": hook,
+            "environment": environment,
+            "status": alert.status,
+            "name": alert.name,
+            "title": alert.title,
+            "severity": alert.severity,
+            "service": alert.service,
+            "labels": alert.labels,
+            "annotations": alert.annotations,
+            "metrics": alert.metrics,
+            "starts_at": alert.starts_at,
+            "ends_at": alert.ends_at,
+            "url": alert.url,
+            "first_at": first_at,
+            "last_at": last_at,
+            "repeats": repeats,
+            "incident": incident,
+            "outcomes": outcomes,
+        })
     }
 }
 

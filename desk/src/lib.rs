@@ -9,6 +9,8 @@ mod correlate;
 mod deliver;
 pub mod detect;
 pub mod kept;
+pub mod latest;
+mod resolve;
 mod sheet;
 mod start;
 pub mod story;
@@ -28,7 +30,7 @@ use runbook_core::{
     severity::Matrix,
 };
 use runbook_engine::{Clock, Engine, EngineError};
-use runbook_journal::{JournalError, Shelf};
+use runbook_journal::{Batch, JournalError, Shelf, Write};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -41,6 +43,8 @@ pub trait House: Debug + Send + Sync {
     fn runbooks(&self) -> Vec<Arc<Runbook>>;
     /// The engine of an environment; why not, where there is none.
     async fn engine(&self, environment: &str) -> Result<Engine, String>;
+    /// The same over transports that cannot write: to look whether what broke is well again.
+    async fn reader(&self, environment: &str) -> Result<Engine, String>;
     /// What the words of detectors mean.
     fn severity(&self) -> Arc<Matrix>;
     /// Who closes an incident whose recovery was verified.
@@ -167,8 +171,33 @@ impl Desk {
         .await
     }
 
+    /// Keeps a run that begins elsewhere than here, and tells its incident: all of it or nothing.
+    pub async fn enter(
+        &self,
+        run: RunId,
+        first: Batch,
+        start: &Start,
+        actor: &Actor,
+    ) -> Result<(), DeskError> {
+        let (start, actor) = (start.clone(), actor.clone());
+        self.until_written(move |desktop| {
+            let (first, start, actor) = (first.clone(), start.clone(), actor.clone());
+            async move {
+                desktop.begun.push(Write::Append(first));
+                desktop.begun_by_a_person(run, &start, &actor).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
     pub fn shelf(&self) -> &Arc<dyn Shelf> {
         &self.shelf
+    }
+
+    /// What the words for severity mean here.
+    pub fn severity(&self) -> Arc<Matrix> {
+        self.house.severity()
     }
 
     fn now(&self) -> Timestamp {

@@ -88,6 +88,12 @@ impl Desktop {
         let runbook = Some(wanted.runbook.clone());
         if let Err(why) = group.past.allows(wanted, self.now) {
             self.tell_of_nothing(kept, alert, runbook.clone(), &why).await?;
+            if let Why::MaxRuns { within, .. } = &why
+                && group.past.calls(*within, self.now)
+            {
+                self.call_people(kept, &wanted.runbook, &why).await?;
+                self.groups.change(&self.shelf(), &id, group).await?;
+            }
             return Ok(self.nothing(alert, runbook, why));
         }
         let start = Start {
@@ -131,6 +137,19 @@ impl Desktop {
         Ok(Outcome { alert: alert.to_owned(), at: self.now, runbook, started: Some(begun), nothing: None })
     }
 
+    /// Running again has not helped: those are called whom the runbook names for that, else its owners.
+    async fn call_people(&mut self, kept: &KeptAlert, runbook: &str, why: &Why) -> Result<(), DeskError> {
+        let runbooks = self.desk.house.runbooks();
+        let found = runbooks.iter().find(|found| found.name == runbook);
+        let to = found.map(|found| match &found.escalation {
+            Some(escalation) => escalation.to.clone(),
+            None => found.owners.clone(),
+        });
+        let input =
+            Input::Escalate { runbook: runbook.to_owned(), to: to.unwrap_or_default(), why: why.to_string() };
+        self.tell(kept.incident.as_deref(), &detector(&kept.hook), input).await
+    }
+
     /// What is known of a run that a person has started.
     pub(crate) async fn begun_by_a_person(
         &mut self,
@@ -138,6 +157,12 @@ impl Desktop {
         start: &Start,
         actor: &Actor,
     ) -> Result<(), DeskError> {
+        // What names an incident of another system is only a word here.
+        if let Some(id) = start.incident.as_deref().and_then(|id| id.parse().ok())
+            && self.cases.get(&self.shelf(), id).await?.is_none()
+        {
+            return Err(DeskError::UnknownIncident(id));
+        }
         let started = Started {
             run,
             runbook: start.runbook.clone(),

@@ -114,9 +114,9 @@ impl Desk {
 
     /// All that follows from the end of a run: its group is free. Nothing does while it has not ended:
     /// only the run itself says so.
-    pub(crate) async fn settle(&self, run: RunId) -> Result<(), DeskError> {
+    pub async fn settle(&self, run: RunId) -> Result<(), DeskError> {
         let started = kept::find::<Started>(&self.shelf, &run.to_string()).await?;
-        if started.is_none_or(|started| started.value.settled) {
+        if started.is_none_or(|started| started.value.settled && started.value.incident.is_none()) {
             return Ok(());
         }
         let state = runbook_engine::load(self.shelf.as_ref(), run).await?;
@@ -151,6 +151,8 @@ impl Desktop {
     ) -> Result<(), DeskError> {
         let (shelf, id) = (self.shelf(), run.to_string());
         let Some(started) = self.started.read(&shelf, &id).await?.cloned() else { return Ok(()) };
+        // A run that had ended may have been taken up again, to be undone: its incident learns of that.
+        self.tell_of_end(started.incident.as_deref(), run, status, recovered).await?;
         if started.settled {
             return Ok(());
         }
@@ -162,7 +164,6 @@ impl Desktop {
             freed.past.active = None;
             self.groups.change(&shelf, group, freed).await?;
         }
-        self.tell_of_end(started.incident.as_deref(), run, status, recovered).await?;
         self.started.change(&shelf, &id, Started { settled: true, ..started }).await?;
         Ok(())
     }

@@ -54,6 +54,9 @@ impl House for Empty {
     async fn engine(&self, _: &str) -> Result<Engine, String> {
         Err("there is no engine here".to_owned())
     }
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
+    }
     fn severity(&self) -> Arc<Matrix> {
         Arc::default()
     }

@@ -19,7 +19,7 @@ use runbook_contract::Registry;
 use runbook_core::{
     Value,
     change::{Planned, Validation},
-    event::{Actor, Body, Broken, Created, Event, Record, RunId, verify},
+    event::{Actor, Body, Broken, Created, Event, Record, RunId, SteadyReading, verify},
     fault::Fault,
     run::{Input, Run},
 };
@@ -101,32 +101,43 @@ impl Engine {
     /// Creates a run. It does nothing until it is driven.
     pub async fn start(&self, created: Created, actor: Actor) -> Result<RunId, EngineError> {
         let id = RunId::new(Uuid::now_v7());
-        self.create(id, created, actor).await?;
+        let (_, first) = self.begin(id, created, actor)?;
+        self.journal.append(first).await?;
         Ok(id)
     }
 
     /// A run that is to be created together with other things: its id, and what is to be journaled.
     pub fn draft(&self, created: Created, actor: Actor) -> Result<(RunId, Batch), EngineError> {
         let id = RunId::new(Uuid::now_v7());
-        let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
-        let (_, batch) = Tip::begin(id, &event)?;
-        Ok((id, batch))
+        let (_, first) = self.begin(id, created, actor)?;
+        Ok((id, first))
     }
 
     /// Creates a run and drives it; nobody else can take it over in between.
     pub async fn launch(&self, created: Created, actor: Actor, until: Until) -> Result<Drive, EngineError> {
+        let append = async |_, first| Ok::<_, EngineError>(self.journal.append(first).await?);
+        self.launch_with(created, actor, until, append).await
+    }
+
+    /// The same where `keep` writes the run's first entry, together with other things.
+    pub async fn launch_with<E: From<EngineError>>(
+        &self,
+        created: Created,
+        actor: Actor,
+        until: Until,
+        keep: impl AsyncFnOnce(RunId, Batch) -> Result<(), E>,
+    ) -> Result<Drive, E> {
         let id = RunId::new(Uuid::now_v7());
-        let claim = self.journal.claim(id).await?;
+        let claim = self.journal.claim(id).await.map_err(EngineError::from)?;
         let mark = self.mark(id).await?;
-        let tip = self.create(id, created, actor).await?;
+        let (tip, first) = self.begin(id, created, actor)?;
+        keep(id, first).await?;
         Ok(driver::spawn(self.clone(), tip, claim, mark, until))
     }
 
-    async fn create(&self, id: RunId, created: Created, actor: Actor) -> Result<Tip, EngineError> {
+    fn begin(&self, id: RunId, created: Created, actor: Actor) -> Result<(Tip, Batch), EngineError> {
         let event = Event { seq: 1, at: self.clock.now(), actor, body: Body::RunCreated(Box::new(created)) };
-        let (tip, batch) = Tip::begin(id, &event)?;
-        self.journal.append(batch).await?;
-        Ok(tip)
+        Tip::begin(id, &event)
     }
 
     /// The present mark of the journal: whatever is read after this is as new.
@@ -167,11 +178,11 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        Ok(Arc::unwrap_or_clone(self.look(run).await?))
+        Ok(Arc::unwrap_or_clone(self.shared(run).await?))
     }
 
     /// The state of a run, shared with whoever else looks at it.
-    pub async fn look(&self, run: RunId) -> Result<Arc<Run>, EngineError> {
+    pub async fn shared(&self, run: RunId) -> Result<Arc<Run>, EngineError> {
         Ok(self.tip(run).await?.run)
     }
 
@@ -180,7 +191,7 @@ impl Engine {
     pub async fn glance(&self, head: &RunHead) -> Result<Arc<Run>, EngineError> {
         match self.recall.get(head.run) {
             Some((tip, _)) if tip.run.seq == head.seq => Ok(tip.run),
-            _ => self.look(head.run).await,
+            _ => self.shared(head.run).await,
         }
     }
 
@@ -322,6 +333,16 @@ impl Engine {
             }
         }
         foreseen
+    }
+
+    /// Whether the steady state of a run's runbook holds as the world is now, part by part; nothing
+    /// where it declares none. Reads only, and nothing of it is journaled.
+    pub async fn look(&self, run: &Run) -> Vec<SteadyReading> {
+        let Some(effect) = run.steady_look(self.clock.now()) else { return Vec::new() };
+        match self.performer.perform(run, effect).await {
+            Input::SteadyRead { readings, .. } => run.steady_seen(readings, self.clock.now()),
+            _ => Vec::new(),
+        }
     }
 
     /// What an action would stumble over, for a rendered input.

@@ -209,7 +209,7 @@ impl Channel {
         sources.into_iter().filter_map(file).collect()
     }
 
-    /// Whether this is told here. What only ends something goes wherever that may have been told,
+    /// Whether this is told here. What only ends something, or says that somebody is at it, goes wherever that may have been told,
     /// whatever its severity has become, so that no page and no button outlives its reason.
     pub fn wants(&self, notice: &Notice) -> bool {
         let (on, environments, severities) = self.filter();
@@ -239,7 +239,7 @@ impl Channel {
     fn follows(&self, notice: &Notice) -> bool {
         let follows = match self {
             Self::Slack(_) => notice.answers_approval(),
-            Self::PagerDuty(_) => notice.ends_it(),
+            Self::PagerDuty(_) => notice.ends_it() || notice.takes_it_on(),
             Self::Email(_) | Self::Webhook(_) => false,
         };
         follows && notice.opened_by().iter().any(|moment| self.asks_for(*moment))

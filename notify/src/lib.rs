@@ -69,7 +69,7 @@ pub use crate::{
         Address, Channel, Email, Level, MailServer, Misconfigured, NotAMailServer, NotAnAddress, PagerDuty,
         Slack, Tls, Webhook,
     },
-    notice::{Approval, Incident, Moment, News, Notice, Outcome, Proposed, Run, Vote},
+    notice::{About, Approval, Incident, Moment, News, Notice, Outcome, Proposed, Run, Vote},
     outbox::{Dispatch, KEPT, Listed, MOST_QUEUED, Outbox, State, Tally},
     site::Site,
     slack::buttons::{AnswerTo, Decision, NotTaken, Press, Pressed},

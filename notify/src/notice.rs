@@ -76,6 +76,22 @@ pub enum News {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Running a runbook again has not helped; these are called.
+    IncidentEscalated {
+        runbook: String,
+        to: Vec<String>,
+        why: String,
+        /// The number of its entry in the incident's timeline: each call is one by itself.
+        entry: u64,
+    },
+    /// What people were called for is being looked at, or needs nobody any more.
+    FollowUp {
+        about: About,
+        /// It needs nobody any more; else somebody has taken it on.
+        over: bool,
+        by: String,
+        why: String,
+    },
     /// An alert started nothing.
     AlertUnmatched {
         /// The id under which the alert is kept.
@@ -121,6 +137,20 @@ pub enum News {
         votes: Vec<Vote>,
         outcome: Outcome,
     },
+}
+
+/// What people were called for before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum About {
+    /// The incident as a whole.
+    Incident {},
+    /// The run of the notice.
+    Run {},
+    /// An alert that started nothing, by the id under which it is kept.
+    Alert { alert: String },
+    /// An escalation, by the number of its entry.
+    Escalation { entry: u64 },
 }
 
 /// What is asked.
@@ -190,6 +220,8 @@ pub enum Moment {
     SeverityRaised,
     IncidentAcknowledged,
     IncidentResolved,
+    IncidentEscalated,
+    FollowUp,
     AlertUnmatched,
     RunStarted,
     RunEscalated,
@@ -209,6 +241,8 @@ impl Moment {
             Self::SeverityRaised => "severity_raised",
             Self::IncidentAcknowledged => "incident_acknowledged",
             Self::IncidentResolved => "incident_resolved",
+            Self::IncidentEscalated => "incident_escalated",
+            Self::FollowUp => "follow_up",
             Self::AlertUnmatched => "alert_unmatched",
             Self::RunStarted => "run_started",
             Self::RunEscalated => "run_escalated",
@@ -262,6 +296,8 @@ impl Notice {
             News::SeverityRaised { .. } => Moment::SeverityRaised,
             News::IncidentAcknowledged { .. } => Moment::IncidentAcknowledged,
             News::IncidentResolved { .. } => Moment::IncidentResolved,
+            News::IncidentEscalated { .. } => Moment::IncidentEscalated,
+            News::FollowUp { .. } => Moment::FollowUp,
             News::AlertUnmatched { .. } => Moment::AlertUnmatched,
             News::RunStarted { .. } => Moment::RunStarted,
             News::RunEscalated { .. } => Moment::RunEscalated,
@@ -300,12 +336,20 @@ impl Notice {
             News::IncidentOpened { .. }
             | News::SeverityRaised { .. }
             | News::IncidentAcknowledged { .. }
-            | News::IncidentResolved { .. } => format!("incident/{}", incident()),
-            News::AlertUnmatched { alert, .. } => format!("alert/{alert}"),
+            | News::IncidentResolved { .. }
+            | News::FollowUp { about: About::Incident {}, .. } => format!("incident/{}", incident()),
+            News::IncidentEscalated { entry, .. }
+            | News::FollowUp { about: About::Escalation { entry }, .. } => {
+                format!("escalation/{}/{entry}", incident())
+            }
+            News::AlertUnmatched { alert, .. } | News::FollowUp { about: About::Alert { alert }, .. } => {
+                format!("alert/{alert}")
+            }
             News::RunStarted { .. }
             | News::RunEscalated { .. }
             | News::RunEnded { .. }
-            | News::QuestionAsked { .. } => format!("run/{}", run()),
+            | News::QuestionAsked { .. }
+            | News::FollowUp { about: About::Run {}, .. } => format!("run/{}", run()),
             News::ApprovalRequested(approval)
             | News::ApprovalEscalated { approval, .. }
             | News::ApprovalAnswered { approval, .. } => {
@@ -322,10 +366,22 @@ impl Notice {
         matches!(self.news, News::ApprovalAnswered { .. })
     }
 
+    /// Whether somebody is looking at the subject.
+    pub(crate) fn takes_it_on(&self) -> bool {
+        match &self.news {
+            News::IncidentAcknowledged { .. } => true,
+            News::FollowUp { over, .. } => !over,
+            // Some have approved.
+            News::ApprovalAnswered { outcome, .. } => *outcome == Outcome::Open,
+            _ => false,
+        }
+    }
+
     /// Whether the subject needs nobody any more.
     pub(crate) fn ends_it(&self) -> bool {
         match &self.news {
             News::IncidentResolved { .. } => true,
+            News::FollowUp { over, .. } => *over,
             News::ApprovalAnswered { outcome, .. } => *outcome != Outcome::Open,
             News::RunEnded { status, .. } => !matches!(status, EndStatus::Stuck | EndStatus::Failed),
             _ => false,
@@ -335,9 +391,15 @@ impl Notice {
     /// The moments after which this one is waited for.
     pub(crate) fn opened_by(&self) -> &'static [Moment] {
         match &self.news {
-            News::IncidentResolved { .. } => &[Moment::IncidentOpened, Moment::SeverityRaised],
+            News::IncidentAcknowledged { .. }
+            | News::IncidentResolved { .. }
+            | News::FollowUp { about: About::Incident {}, .. } => {
+                &[Moment::IncidentOpened, Moment::SeverityRaised]
+            }
+            News::FollowUp { about: About::Escalation { .. }, .. } => &[Moment::IncidentEscalated],
+            News::FollowUp { about: About::Alert { .. }, .. } => &[Moment::AlertUnmatched],
             News::ApprovalAnswered { .. } => &[Moment::ApprovalRequested, Moment::ApprovalEscalated],
-            News::RunEnded { .. } => {
+            News::RunEnded { .. } | News::FollowUp { about: About::Run {}, .. } => {
                 &[Moment::RunEscalated, Moment::RunEnded, Moment::RunStuck, Moment::QuestionAsked]
             }
             _ => &[],

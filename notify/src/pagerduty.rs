@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use crate::{
     config::{Level, PagerDuty},
     http::{Http, Trouble, excerpt},
-    notice::{News, Notice, Outcome, words},
+    notice::{News, Notice, words},
     site::Site,
     text::{fit, fit_line, length},
 };
@@ -44,12 +44,7 @@ fn action(notice: &Notice) -> &'static str {
     if notice.ends_it() {
         return "resolve";
     }
-    match &notice.news {
-        News::IncidentAcknowledged { .. } => "acknowledge",
-        // Some have approved: it is being looked at.
-        News::ApprovalAnswered { outcome: Outcome::Open, .. } => "acknowledge",
-        _ => "trigger",
-    }
+    if notice.takes_it_on() { "acknowledge" } else { "trigger" }
 }
 
 /// The subject itself where it fits, so that people can find it, else its digest.
@@ -101,7 +96,9 @@ fn level(config: &PagerDuty, notice: &Notice) -> Level {
         return known.map_or_else(|| level_of(severity), |(_, level)| *level);
     }
     match &notice.news {
-        News::RunEnded { status: EndStatus::Stuck, .. } | News::RunEscalated { .. } => Level::Critical,
+        News::RunEnded { status: EndStatus::Stuck, .. }
+        | News::RunEscalated { .. }
+        | News::IncidentEscalated { .. } => Level::Critical,
         News::ApprovalRequested(approval) | News::ApprovalEscalated { approval, .. } => {
             match approval.change.as_ref().map(|change| change.effect) {
                 Some(Effect::Destructive) => Level::Error,

@@ -2,12 +2,15 @@
 //! outbox for what anybody wants to be told. Never in the way of a run: whatever it cannot do, it does
 //! later, and each notice has a key by which it is told once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod follow_up;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration as StdDuration};
 
 use runbook_core::{
     Timestamp,
+    duration::Duration,
     event::{Body, Event, RunId},
-    incident::{self, IncidentId},
+    incident::IncidentId,
     run::{Node, Phase, Run},
 };
 use runbook_desk::{
@@ -22,16 +25,23 @@ use tokio::sync::watch;
 use crate::{problem::Problem, site::Site};
 
 /// However much is written, it looks no more often than this.
-const PACE: Duration = Duration::from_millis(200);
+const PACE: StdDuration = StdDuration::from_millis(200);
 /// How many of the newest runs and incidents it looks at beside those that are open.
 const NEWEST: usize = 100;
 const OPEN: usize = 1_000;
+/// What happened before is not told any more. The outbox remembers for as long what it was given.
+const HISTORY: Duration = runbook_notify::KEPT;
 
 /// How far a run or an incident has been told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Told {
+pub struct Told {
     seq: u64,
-    at: Timestamp,
+    pub at: Timestamp,
+}
+
+impl Told {
+    /// How long that is remembered. What is older is history, and so told to nobody, long before.
+    pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 }
 
 impl Kept for Told {
@@ -80,8 +90,8 @@ impl Herald {
             let query = RunQuery { status: status.map(str::to_owned), limit, ..RunQuery::default() };
             heads.extend(self.site.records.runs(&query).await?.into_iter().map(|head| (head.run, head)));
         }
-        for head in heads.into_values() {
-            self.run(&head).await?;
+        for head in heads.values() {
+            self.run(head).await?;
         }
         let mut incidents: BTreeMap<IncidentId, Head> = BTreeMap::new();
         for (state, limit) in [(Some("open"), OPEN), (None, NEWEST)] {
@@ -89,9 +99,14 @@ impl Herald {
             let found = kept::list::<Head>(self.site.shelf(), query).await?;
             incidents.extend(found.into_iter().map(|found| (found.value.summary.id, found.value)));
         }
-        for head in incidents.into_values() {
-            self.incident(&head).await?;
+        for head in incidents.values() {
+            self.incident(head).await?;
         }
+        // What is looked at no more is found on the shelf, should it come back.
+        self.told.retain(|id, _| {
+            id.parse().is_ok_and(|run: RunId| heads.contains_key(&run))
+                || id.parse().is_ok_and(|incident: IncidentId| incidents.contains_key(&incident))
+        });
         Ok(())
     }
 
@@ -101,7 +116,8 @@ impl Herald {
             Some(seq) => Some(*seq),
             None => kept::find::<Told>(self.site.shelf(), id).await?.map(|found| found.value.seq),
         };
-        let seq = known.unwrap_or(if updated_at < self.since { head } else { 0 });
+        let is_history = updated_at < self.since || HISTORY.after(updated_at) <= self.site.now();
+        let seq = known.unwrap_or(if is_history { head } else { 0 });
         self.told.insert(id.to_owned(), seq);
         Ok((seq < head).then_some(seq))
     }
@@ -146,16 +162,18 @@ impl Herald {
         let Some(after) = self.told(&id, head.seq, summary.updated_at).await? else { return Ok(()) };
         let state = self.site.desk.incident(summary.id).await?;
         for event in self.site.desk.entries(summary.id, after).await? {
-            let Some(news) = incident_news(self.site.as_ref(), &state, &event) else { continue };
-            let notice = Notice {
-                at: event.at,
-                environment: summary.environment.clone(),
-                simulated: self.is_simulated(summary.environment.as_deref()),
-                incident: Some(mentioned(head)),
-                run: None,
-                news,
-            };
-            self.outbox.post(&notice, &format!("{id}/{}", event.seq)).await?;
+            let key = format!("{id}/{}", event.seq);
+            for (part, run, news) in follow_up::all_news(self.site.as_ref(), &state, &event) {
+                let notice = Notice {
+                    at: event.at,
+                    environment: summary.environment.clone(),
+                    simulated: self.is_simulated(summary.environment.as_deref()),
+                    incident: Some(mentioned(head)),
+                    run,
+                    news,
+                };
+                self.outbox.post(&notice, &format!("{key}{part}")).await?;
+            }
         }
         self.has_told(id, head.seq).await
     }
@@ -222,35 +240,4 @@ fn answered(node: &Node, outcome: Outcome) -> Option<News> {
         comment: decision.comment.clone(),
     });
     Some(News::ApprovalAnswered { approval: approval(node)?, votes: votes.collect(), outcome })
-}
-
-/// What of an incident people may want to be told.
-fn incident_news(site: &Site, state: &incident::Incident, event: &incident::Event) -> Option<News> {
-    let by = event.actor.name.clone();
-    Some(match &event.body {
-        incident::Body::Opened(opening) => News::IncidentOpened {
-            by,
-            service: opening.service.clone(),
-            alerts: state.alerts.values().take(10).map(|alert| alert.title.clone()).collect(),
-        },
-        incident::Body::SeverityChanged { from, to, reason } => {
-            let raised = site.project.severity().compare(to, from).is_some_and(|order| order.is_gt());
-            if !raised {
-                return None;
-            }
-            News::SeverityRaised { from: Some(from.clone()), by, reason: reason.clone() }
-        }
-        incident::Body::Acknowledged { .. } => News::IncidentAcknowledged { by },
-        incident::Body::Resolved { verified, reason, .. } => {
-            News::IncidentResolved { by, verified: *verified, reason: reason.clone() }
-        }
-        incident::Body::NothingStarted { alert, runbook: None, why } => News::AlertUnmatched {
-            alert: alert.clone(),
-            title: state.alerts.get(alert).map_or_else(|| alert.clone(), |found| found.title.clone()),
-            hook: by,
-            severity: state.alerts.get(alert).and_then(|found| found.severity.clone()),
-            why: why.clone(),
-        },
-        _ => return None,
-    })
 }

@@ -20,6 +20,7 @@ mod shelf;
 mod site;
 mod slack;
 mod small;
+mod sweep;
 mod throttle;
 pub mod tls;
 mod ways;
@@ -39,6 +40,7 @@ pub use crate::{
     project::{EnvironmentFacts, Finding, Project, Readiness, Reloaded, RunbookFacts},
     shelf::{Ticket, Token},
     site::{Settings, Site},
+    sweep::{Retention, Sweeper},
     throttle::Limits,
     ways::{Open, Ways},
 };

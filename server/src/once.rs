@@ -21,7 +21,7 @@ use crate::{gate::Caller, problem::Problem, shelf::Answered, site::Site};
 const LARGEST: usize = 1024 * 1024;
 const LONGEST_KEY: usize = 200;
 /// How long an answer is kept, and how long a request may be worked on before another may try.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 const WORKED_ON: Duration = Duration::from_secs(60);
 
 pub async fn keep(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {

@@ -7,7 +7,12 @@ use runbook_core::{event::Hands, secret};
 use serde_json::json;
 
 use crate::{
-    cli::{App, ending, ending::Purpose, live, run::foresee},
+    cli::{
+        App, ending,
+        ending::Purpose,
+        live,
+        run::{begun, foresee},
+    },
     config::Config,
     exit::{CliError, Exit},
     person,
@@ -58,11 +63,10 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         return Ok(refuse(app, &plan, &moved));
     }
     let wired = wire::environment(&config, environment, Hand::ReadWrite).await?;
-    let engine = wired.engine(wire::journal(&config, false).await?);
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, Some(plan.digests()));
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::launch(app, &engine, created, &me, mode).await?;
+    let watched = begun(app, &config, &wired, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
 }
 

@@ -34,7 +34,7 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let engine = reading::engine(app).await?;
     let runs = match &args.run {
-        Some(text) => vec![engine.look(run_id::resolve(&engine, text).await?).await?],
+        Some(text) => vec![engine.shared(run_id::resolve(&engine, text).await?).await?],
         None => engine.asking(app.global.env.as_deref(), |_| true).await?,
     };
     let open = || {

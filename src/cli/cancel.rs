@@ -4,7 +4,7 @@ use runbook_contract::Mode;
 use runbook_core::run::Input;
 
 use crate::{
-    cli::{App, again, ending, ending::Purpose, live, said::Speaker},
+    cli::{App, again, desk, ending, ending::Purpose, live, said::Speaker},
     config::Config,
     exit::{CliError, Exit},
     wire,
@@ -47,5 +47,6 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let engine = wired.engine(wire::journal(&config, false).await?);
     engine.say(id, &speaker.me, input).await?;
     let watched = live::drive(app, &engine, id, &speaker.me, live::Mode::Attended).await?;
+    desk::settled(app, &config, &watched.run).await;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Cancel))
 }

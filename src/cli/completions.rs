@@ -3,18 +3,22 @@
 //! The script asks this program for candidates, so that it knows the project's runbooks, runs and
 //! environments too.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use clap::{Arg, Command, CommandFactory as _, ValueEnum};
 use clap_complete::{
     engine::{ArgValueCandidates, CompletionCandidate},
     env::{CompleteEnv, Shells},
 };
-use runbook_core::{Timestamp, parse::file_stem};
-use runbook_journal::RunQuery;
+use runbook_core::{Timestamp, incident::Role, parse::file_stem, severity::Matrix};
+use runbook_desk::{
+    cases::Head,
+    kept::{self, Found, Kept, KeptAlert},
+};
+use runbook_journal::{DocumentQuery, RunQuery, Shelf};
 
 use crate::{
-    cli::{App, Cli, Global, Output, moment},
+    cli::{App, Cli, Global, Output, moment, paint::one_line},
     config::Config,
     exit::{CliError, Exit},
     library::files,
@@ -23,8 +27,8 @@ use crate::{
 
 /// Set by the scripts when they ask for candidates.
 const ASKING: &str = "RUNBOOK_COMPLETE";
-/// The newest runs that are offered.
-const RUNS: usize = 30;
+/// The newest runs, incidents and alerts that are offered.
+const NEWEST: usize = 30;
 
 /// Print a completion script for a shell; it also completes names of runbooks, runs and environments.
 #[derive(Debug, clap::Args)]
@@ -78,7 +82,8 @@ pub fn answered() -> bool {
 fn with_candidates() -> Command {
     Cli::command().mut_args(|arg| offer("", arg)).mut_subcommands(|verb| {
         let name = verb.get_name().to_owned();
-        verb.mut_args(|arg| offer(&name, arg))
+        let verb = verb.mut_args(|arg| offer(&name, arg));
+        verb.mut_subcommands(|verb| verb.mut_args(|arg| offer("", arg)))
     })
 }
 
@@ -91,7 +96,12 @@ fn offer(verb: &str, arg: Arg) -> Arg {
             ArgValueCandidates::new(runbooks)
         }
         ("actions", None, "NAME") => ArgValueCandidates::new(actions),
-        (_, None, "RUN" | "RUN_OR_INCIDENT") => ArgValueCandidates::new(runs),
+        (_, None, "RUN") => ArgValueCandidates::new(runs),
+        (_, None, "RUN_OR_INCIDENT") => ArgValueCandidates::new(runs_and_incidents),
+        (_, _, "INCIDENT") => ArgValueCandidates::new(incidents),
+        (_, None, "ALERT") => ArgValueCandidates::new(alerts),
+        (_, _, "LEVEL") => ArgValueCandidates::new(levels),
+        (_, None, "ROLE") => ArgValueCandidates::new(roles),
         _ => return arg,
     };
     arg.add(candidates)
@@ -122,14 +132,58 @@ fn actions() -> Vec<CompletionCandidate> {
     wire::specs().into_iter().map(candidate).collect()
 }
 
-fn runs() -> Vec<CompletionCandidate> {
-    let heads = configuration().and_then(|config| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-        runtime.block_on(async {
-            let engine = wire::records(&config, true).await.ok()?;
-            engine.runs(&RunQuery { limit: RUNS, ..RunQuery::default() }).await.ok()
-        })
+/// What the store of the project answers; nothing where there is none.
+fn stored<T>(ask: impl AsyncFnOnce(Arc<dyn Shelf>) -> Option<T>) -> Option<T> {
+    let config = configuration()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async { ask(wire::shelf_to_read(&config).await.ok()?).await })
+}
+
+fn documents<T: Kept>() -> Vec<Found<T>> {
+    let newest = DocumentQuery { limit: NEWEST, ..DocumentQuery::default() };
+    stored(async |shelf| kept::list::<T>(&shelf, newest).await.ok()).unwrap_or_default()
+}
+
+fn incidents() -> Vec<CompletionCandidate> {
+    let told = documents::<Head>().into_iter().map(|found| {
+        let summary = found.value.summary;
+        let help = format!("{}, {}: {}", summary.severity, summary.state.word(), one_line(&summary.title));
+        CompletionCandidate::new(summary.id.to_string()).help(Some(help.into()))
     });
+    std::iter::once(CompletionCandidate::new("latest")).chain(told).collect()
+}
+
+fn runs_and_incidents() -> Vec<CompletionCandidate> {
+    let latest = CompletionCandidate::new("latest");
+    runs()
+        .into_iter()
+        .chain(incidents().into_iter().filter(|one| one.get_value() != latest.get_value()))
+        .collect()
+}
+
+fn alerts() -> Vec<CompletionCandidate> {
+    let told = documents::<KeptAlert>().into_iter().map(|found| {
+        let status = if found.value.is_firing() { "firing" } else { "resolved" };
+        let help = format!("{status}: {}", one_line(&found.value.alert.title));
+        CompletionCandidate::new(found.id).help(Some(help.into()))
+    });
+    std::iter::once(CompletionCandidate::new("latest")).chain(told).collect()
+}
+
+fn levels() -> Vec<CompletionCandidate> {
+    let matrix = configuration().and_then(|config| Matrix::from_config(&config.severity).ok());
+    let levels = matrix.map(|matrix| matrix.levels().to_vec()).unwrap_or_default();
+    levels.into_iter().map(|level| CompletionCandidate::new(level.name)).collect()
+}
+
+fn roles() -> Vec<CompletionCandidate> {
+    let role = |role: Role| CompletionCandidate::new(role.word()).help(Some(role.short().into()));
+    Role::ALL.into_iter().map(role).collect()
+}
+
+fn runs() -> Vec<CompletionCandidate> {
+    let newest = RunQuery { limit: NEWEST, ..RunQuery::default() };
+    let heads = stored(async |shelf| shelf.runs(&newest).await.ok());
     let now = Timestamp::now();
     let told = heads.unwrap_or_default().into_iter().map(|head| {
         let summary = head.summary;

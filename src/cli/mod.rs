@@ -2,6 +2,7 @@
 
 mod actions;
 mod again;
+mod alerts;
 mod answer;
 mod apply;
 mod approvals;
@@ -12,9 +13,11 @@ mod cancel;
 mod check;
 mod completions;
 mod describe;
+mod desk;
 mod detect;
 mod ending;
 mod fields;
+mod incident;
 mod init;
 mod list;
 mod live;
@@ -102,6 +105,8 @@ enum Command {
     Runs(runs::Args),
     Show(show::Args),
     Timeline(timeline::Args),
+    Incident(incident::Args),
+    Alerts(alerts::Args),
     Approvals(approvals::Args),
     Approve(approve::Args),
     Reject(reject::Args),
@@ -218,6 +223,8 @@ async fn dispatch(command: Command, app: App) -> Result<Exit, CliError> {
         Command::Runs(args) => runs::run(args, &app).await,
         Command::Show(args) => show::run(args, &app).await,
         Command::Timeline(args) => timeline::run(args, &app).await,
+        Command::Incident(args) => incident::run(args, &app).await,
+        Command::Alerts(args) => alerts::run(args, &app).await,
         Command::Approvals(args) => approvals::run(args, &app).await,
         Command::Approve(args) => approve::run(args, &app).await,
         Command::Reject(args) => reject::run(args, &app).await,

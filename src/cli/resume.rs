@@ -6,7 +6,7 @@ use runbook_engine::Engine;
 use runbook_journal::{RunHead, RunQuery};
 
 use crate::{
-    cli::{App, again, ending, ending::Purpose, live, moment, paint::Paint, run_id, table::Table},
+    cli::{App, again, desk, ending, ending::Purpose, live, moment, paint::Paint, run_id, table::Table},
     config::Config,
     exit::{CliError, Exit},
     person, wire,
@@ -47,6 +47,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let engine = wired.engine(wire::journal(&config, false).await?);
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
     let watched = live::drive(app, &engine, id, &person::at_the_terminal(), mode).await?;
+    desk::settled(app, &config, &watched.run).await;
     // Whoever asked for the undo before gets what they asked for.
     let purpose = if watched.run.undo_requested_by.is_some() { Purpose::Undo } else { Purpose::Run };
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), purpose))

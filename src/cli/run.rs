@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 
 use runbook_contract::Mode as Hand;
-use runbook_core::{Timestamp, event::Hands};
+use runbook_core::{
+    Timestamp,
+    event::{Actor, Created, Hands},
+    incident::IncidentId,
+};
+use runbook_desk::Start;
 
 use crate::{
     cli::{
-        App, ending,
+        App, desk, ending,
         ending::Purpose,
         live,
         start::{self, Request},
@@ -25,6 +30,7 @@ use crate::{
 #[command(after_help = "Examples:
   runbook run high-latency --dry-run
   runbook run high-latency -i service=api -i replicas=12 --reason 'p95 at 8 s since 14:02'
+  runbook run high-latency --incident INC-42 --reason 'rolling back'
   runbook run high-latency --detach --output json
   runbook run high-latency --dry-run --plan-out plan.json && runbook apply plan.json
 
@@ -49,8 +55,8 @@ pub struct Args {
     /// Keep the plan of a dry-run, for `runbook apply`
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     plan_out: Option<PathBuf>,
-    /// The incident that it belongs to
-    #[arg(long, value_name = "ID")]
+    /// The incident that it belongs to: one of `runbook incident list`, or another system's word for it
+    #[arg(long, value_name = "INCIDENT")]
     incident: Option<String>,
     /// Why, for the timeline
     #[arg(long, value_name = "TEXT")]
@@ -77,12 +83,42 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         }
         return Ok(ending::tell(app, &foreseen, wired.access.writes_sent(), Purpose::Run));
     }
-    let engine = wired.engine(wire::journal(&config, false).await?);
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, None);
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::launch(app, &engine, created, &me, mode).await?;
+    let watched = begun(app, &config, &wired, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
+}
+
+/// Runs it here. Where it belongs to an incident, that learns of it with the run's first entry, and of
+/// its end.
+pub async fn begun(
+    app: &App,
+    config: &Config,
+    wired: &Wired,
+    created: Created,
+    me: &Actor,
+    mode: live::Mode,
+) -> Result<live::Watched, CliError> {
+    let bound = created.incident.as_deref().is_some_and(|id| id.parse::<IncidentId>().is_ok());
+    if !bound {
+        let engine = wired.engine(wire::journal(config, false).await?);
+        return live::launch(app, &engine, created, me, mode).await;
+    }
+    let desk = desk::open(config).await?;
+    let engine = wired.engine(desk.shelf().clone());
+    let start = Start {
+        runbook: created.runbook.name.clone(),
+        inputs: created.inputs.clone(),
+        environment: created.environment.clone(),
+        alert: created.alert.clone(),
+        incident: created.incident.clone(),
+        reason: created.reason.clone(),
+    };
+    let keep = async |run, first| Ok::<_, CliError>(desk.enter(run, first, &start, me).await?);
+    let watched = live::launch_with(app, &engine, created, me, mode, keep).await?;
+    desk::settled(app, config, &watched.run).await;
+    Ok(watched)
 }
 
 /// The runbook by its name, checked, with the inputs resolved.
@@ -97,9 +133,14 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
         inputs,
         reason: args.reason.clone(),
         overriding: args.overriding,
-        incident: args.incident.clone(),
+        incident: args.incident.as_deref().map(named),
         planned_at: args.plan_out.as_ref().map(|_| Timestamp::now()),
     })
+}
+
+/// An incident of ours by the one spelling of its id.
+fn named(incident: &str) -> String {
+    incident.parse::<IncidentId>().map_or_else(|_| incident.to_owned(), |id| id.to_string())
 }
 
 /// A dry-run: over transports that cannot write, in a journal that nobody keeps. Of the store it only

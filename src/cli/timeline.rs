@@ -6,15 +6,19 @@ mod proof;
 use clap::ValueEnum;
 use runbook_core::{
     event::RunId,
+    incident::IncidentId,
     timeline::{self, Entry},
 };
+use runbook_desk::Desk;
 use runbook_engine::Engine;
 use runbook_journal::RunQuery;
 use serde_json::Value;
 
 use crate::{
-    cli::{App, reading, run_id},
+    cli::{App, desk, run_id},
+    config::Config,
     exit::{CliError, Exit},
+    wire,
 };
 
 /// Tell what happened in a run or an incident, and prove that nothing of it was changed.
@@ -23,12 +27,13 @@ use crate::{
   runbook timeline latest
   runbook timeline run_01k9f3 --follow
   runbook timeline run_01k9f3 --verify
+  runbook timeline INC-42 --follow
   runbook timeline INC-42 --format markdown >> postmortem.md")]
 pub struct Args {
     /// A run (its id, the beginning of its id, or `latest`), or an incident
     #[arg(value_name = "RUN_OR_INCIDENT", default_value = "latest")]
     what: String,
-    /// Go on as things happen, until the run has ended
+    /// Go on as things happen, until the run has ended or the incident is resolved
     #[arg(short, long, conflicts_with = "verify")]
     follow: bool,
     /// Prove by the chain of hashes that no entry was changed or dropped; 1 where one was
@@ -50,10 +55,15 @@ enum Format {
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let format = args.format.unwrap_or(if app.is_json() { Format::Json } else { Format::Text });
-    let engine = reading::engine(app).await?;
+    let config = Config::load(&app.global)?;
+    let desk = desk::to_read(&config).await?;
+    let engine = wire::records_in(desk.shelf().clone());
+    if let Some(id) = desk::has_incident(desk.shelf(), &args.what).await? {
+        return incident(&args, app, &desk, &engine, id, format).await;
+    }
     let runs = runs(&engine, &args.what).await?;
     match (args.verify, args.follow, runs.as_slice()) {
-        (true, ..) => proof::verify(&engine, &runs, format == Format::Json, app).await,
+        (true, ..) => proof::verify(&desk, &engine, None, &runs, format == Format::Json, app).await,
         (_, true, [run]) => follow::follow(&engine, *run, format, app).await,
         (_, true, _) => Err(CliError::invalid(format!("`{}` has {} runs", args.what, runs.len()))
             .hint("follow one of them: `runbook runs --incident ID` lists them")),
@@ -64,7 +74,29 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
 }
 
-/// The runs that are meant: one, or all of an incident, oldest first.
+/// An incident with all that belongs to it, in the one order that the server's page shows.
+async fn incident(
+    args: &Args,
+    app: &App,
+    desk: &Desk,
+    engine: &Engine,
+    id: IncidentId,
+    format: Format,
+) -> Result<Exit, CliError> {
+    if args.verify {
+        // The runs, as they say themselves: the incident's own word is what is in question.
+        let runs = runs(engine, &id.to_string()).await.unwrap_or_default();
+        return proof::verify(desk, engine, Some(id), &runs, format == Format::Json, app).await;
+    }
+    if args.follow {
+        return follow::incident(desk, id, format, app).await;
+    }
+    let incident = desk.incident(id).await?;
+    app.print(&told(&desk.story(&incident, |_| true).await?, format, true));
+    Ok(Exit::Success)
+}
+
+/// The runs that are meant: one, or all that say that they belong to an incident, oldest first.
 async fn runs(engine: &Engine, what: &str) -> Result<Vec<RunId>, CliError> {
     let not_a_run = match run_id::resolve(engine, what).await {
         Ok(run) => return Ok(vec![run]),

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        App, again, ending,
+        App, again, desk, ending,
         ending::Purpose,
         live,
         paint::{Paint, Tone, one_line},
@@ -67,6 +67,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     engine.say(run.id, &me, input).await?;
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
     let watched = live::drive(app, &engine, run.id, &me, mode).await?;
+    desk::settled(app, &config, &watched.run).await;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Undo))
 }
 

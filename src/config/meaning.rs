@@ -8,6 +8,8 @@ use runbook_core::{
     suggest,
 };
 
+use runbook_server::Retention;
+
 use super::{Config, Environment, detectors, hooks::ClientCertificate};
 
 /// Everything that is wrong with the meaning of a file whose shape is sound.
@@ -41,6 +43,7 @@ impl Checker<'_> {
         self.store(tree);
         self.severity(tree);
         self.hooks(tree);
+        self.retention(tree);
         self.auth(tree);
         let environments = tree.get("environments");
         for (name, environment) in &self.config.environments {
@@ -65,6 +68,17 @@ impl Checker<'_> {
         let message = format!("`{kind}` is no store that this build can use");
         let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), message);
         self.findings.push(finding.hint(hint));
+    }
+
+    fn retention(&mut self, tree: &Node) {
+        let Some(node) = tree.get("server").and_then(|server| server.get("retention")) else { return };
+        let kept = &self.config.server.retention;
+        let all = [("deliveries", kept.deliveries), ("alerts", kept.alerts), ("audit", kept.audit)];
+        for (name, length) in all.into_iter().filter(|(_, length)| *length < Retention::LEAST) {
+            let message = format!("`{name}` is {length}: what is still needed would be forgotten");
+            let finding = self.document.finding(Code::OutOfRange, node.value_span(name), message);
+            self.findings.push(finding.hint(format!("keep it for {} at the least", Retention::LEAST)));
+        }
     }
 
     fn severity(&mut self, tree: &Node) {

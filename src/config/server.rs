@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
+use runbook_core::duration::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,53 @@ pub struct Server {
     /// Without it, a proxy before it has to end TLS, unless it listens on loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// How long is kept what need not be kept for ever.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
+}
+
+/// How long is kept what need not be kept for ever; a day at the least. The journals of runs and of
+/// incidents are never removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Deliveries of detectors, as they came.
+    #[serde(default = "deliveries")]
+    pub deliveries: Duration,
+    /// Alerts that are over, and what was started for them.
+    #[serde(default = "alerts")]
+    pub alerts: Duration,
+    /// The audit log, and tokens that have ended.
+    #[serde(default = "audit")]
+    pub audit: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { deliveries: deliveries(), alerts: alerts(), audit: audit() }
+    }
+}
+
+impl Retention {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the server takes it.
+    pub fn meant(&self) -> runbook_server::Retention {
+        let Self { deliveries, alerts, audit } = *self;
+        runbook_server::Retention { deliveries, alerts, audit }
+    }
+}
+
+fn deliveries() -> Duration {
+    runbook_server::Retention::default().deliveries
+}
+fn alerts() -> Duration {
+    runbook_server::Retention::default().alerts
+}
+fn audit() -> Duration {
+    runbook_server::Retention::default().audit
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

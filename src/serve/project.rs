@@ -31,8 +31,11 @@ use crate::{
     exit::CliError,
     library::Library,
     person,
-    wire::{self, Wired},
+    wire::Wired,
 };
+
+/// Who closes an incident whose recovery was verified.
+pub const CLOSING: Closing = Closing::WhenRecovered;
 
 /// A project that is served.
 #[derive(Debug)]
@@ -119,12 +122,16 @@ impl House for Served {
         Ok(self.wired(environment, Mode::ReadWrite).await?.engine(self.shelf.clone()))
     }
 
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        Ok(self.wired(environment, Mode::ReadOnly).await?.engine(self.shelf.clone()))
+    }
+
     fn severity(&self) -> Arc<Matrix> {
         self.present().severity.clone()
     }
 
     fn closing(&self) -> Closing {
-        Closing::WhenRecovered
+        CLOSING
     }
 
     async fn created(&self, start: &Start) -> Result<Created, String> {

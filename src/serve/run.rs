@@ -14,7 +14,7 @@ use runbook_engine::System;
 use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
-use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Ways, tls::Tls};
+use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Ways, tls::Tls};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -82,6 +82,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let watches = detectors.watches(&site);
     greet(&site, &config, app).await?;
     let herald = Herald::new(site.clone(), outbox.clone());
+    let sweeper = Sweeper::new(site.clone(), config.server.retention.meant());
     let handle = Handle::new();
     let router = runbook_server::router(site);
     let http = async {
@@ -99,9 +100,10 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
     let watching = join_all(watches.iter().map(|watch| watch.watch(stopping.clone())));
-    let (done, (), (), (), (), (), _) = tokio::join!(
+    let (done, (), (), (), (), (), (), _) = tokio::join!(
         http,
         herald.follow(stopping.clone()),
+        sweeper.keep_tidy(stopping.clone()),
         outbox.deliver(stopping.clone()),
         desk.work(stopping.clone()),
         desk.supervise(stopping.clone(), &supervised),

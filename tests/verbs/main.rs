@@ -5,6 +5,7 @@
 mod actions;
 mod check;
 mod containers;
+mod incidents;
 mod init;
 mod language;
 mod program;

@@ -19,7 +19,7 @@ pub fn project() -> Project {
 
 /// Starts a run and gives its id.
 pub fn start(project: &Project, runbook: &str, code: i32) -> String {
-    let run = ["run", runbook, "--detach", "--output", "json", "--incident", "INC-1"];
+    let run = ["run", runbook, "--detach", "--output", "json", "--incident", "OPS-1"];
     let document = project.runbook(run).ends_with_code(code).json();
     document["run"].as_str().unwrap().to_owned()
 }
@@ -61,12 +61,12 @@ fn runs_are_listed_newest_first() {
         told,
         [(&"asks".into(), &"waiting".into()), (&"ends".into(), &"succeeded".into())] as [(&Value, &Value); 2]
     );
-    assert_eq!(listed[0]["incident"], "INC-1");
+    assert_eq!(listed[0]["incident"], "OPS-1");
     for (flag, value, expected) in [
         ("--status", "waiting", 1),
         ("--status", "stuck", 0),
         ("--runbook", "ends", 1),
-        ("--incident", "INC-1", 2),
+        ("--incident", "OPS-1", 2),
         ("--incident", "INC-2", 0),
         ("--since", "1h", 2),
         ("--since", "2099-01-01T00:00:00Z", 0),

@@ -45,16 +45,16 @@ fn following_ends_with_the_run() {
 fn an_incident_is_all_of_its_runs() {
     let project = project();
     let (first, second) = (start(&project, "ends", 0), start(&project, "asks", 3));
-    let entries = project.runbook(["timeline", "INC-1", "--output", "json"]).ends_with_code(0).json();
+    let entries = project.runbook(["timeline", "OPS-1", "--output", "json"]).ends_with_code(0).json();
     let runs: Vec<&str> = entries.as_array().unwrap().iter().map(|it| it["run"].as_str().unwrap()).collect();
     assert_eq!((runs[0], runs[runs.len() - 1]), (first.as_str(), second.as_str()));
-    let told = project.runbook(["timeline", "INC-1"]).ends_with_code(0).stdout;
+    let told = project.runbook(["timeline", "OPS-1"]).ends_with_code(0).stdout;
     assert!(told.contains(&format!("{first}  20")) && told.contains(&format!("{second}  20")), "{told}");
     let proofs =
-        project.runbook(["timeline", "INC-1", "--verify", "--output", "json"]).ends_with_code(0).json();
+        project.runbook(["timeline", "OPS-1", "--verify", "--output", "json"]).ends_with_code(0).json();
     assert_eq!(proofs.as_array().unwrap().len(), 2);
-    let said = project.runbook(["timeline", "INC-1", "--follow"]).ends_with_code(2);
-    assert!(said.stderr.contains("`INC-1` has 2 runs"), "{said:#?}");
-    let said = project.runbook(["timeline", "INC-2"]).ends_with_code(2);
-    assert!(said.stderr.contains("no run begins with `INC-2`"), "{said:#?}");
+    let said = project.runbook(["timeline", "OPS-1", "--follow"]).ends_with_code(2);
+    assert!(said.stderr.contains("`OPS-1` has 2 runs"), "{said:#?}");
+    let said = project.runbook(["timeline", "OPS-2"]).ends_with_code(2);
+    assert!(said.stderr.contains("no run begins with `OPS-2`"), "{said:#?}");
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, Role, State};
+use super::{IncidentId, Role, Seen, State};
 use crate::{
     event::{self, EndStatus, RunId},
     runbook::Source,
@@ -44,6 +44,14 @@ pub enum Body {
         why: String,
     },
 
+    /// Running again has not helped: people are called instead.
+    Escalated {
+        runbook: String,
+        /// People or groups.
+        to: Vec<String>,
+        why: String,
+    },
+
     Acknowledged {},
     Noted {
         text: String,
@@ -78,6 +86,12 @@ pub enum Body {
         other: IncidentId,
     },
 
+    /// Somebody looked whether it is well again.
+    SteadyChecked {
+        /// `None` where it could not be read.
+        holds: Option<bool>,
+        checks: Vec<Seen>,
+    },
     Resolved {
         /// Whether the steady state held; `None` where nobody could tell.
         verified: Option<bool>,

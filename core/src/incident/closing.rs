@@ -2,7 +2,7 @@
 //! over; and how it begins again.
 
 use super::{
-    Body, Incident, LONGEST_REASON, Rejected, State,
+    Body, Incident, LONGEST_REASON, Rejected, State, Steadiness,
     draft::Draft,
     said::{said, said_or_not},
 };
@@ -22,12 +22,9 @@ pub enum Closing {
 const NAMED: usize = 3;
 
 impl Incident {
-    /// What speaks against resolving it, for people. `steady` says whether the steady state holds.
-    pub fn obstacles(&self, steady: Option<bool>) -> Vec<String> {
-        let mut found = Vec::new();
-        if steady == Some(false) {
-            found.push("the steady state does not hold".to_owned());
-        }
+    /// What speaks against resolving it, for people. `steady` is what is known of the steady state.
+    pub fn obstacles(&self, steady: Steadiness) -> Vec<String> {
+        let mut found: Vec<String> = self.unsteady(steady).into_iter().collect();
         let alerts: Vec<&str> = self.alerts_firing().map(|(_, alert)| alert.name.as_str()).collect();
         if !alerts.is_empty() {
             let fires = if alerts.len() == 1 { "still fires" } else { "still fire" };
@@ -73,7 +70,7 @@ impl Draft<'_> {
 
     pub(super) fn resolve(
         &mut self,
-        steady: Option<bool>,
+        steady: Steadiness,
         force: Option<&str>,
         reason: Option<&str>,
     ) -> Result<(), Rejected> {
@@ -91,7 +88,7 @@ impl Draft<'_> {
         }
         let forced = !obstacles.is_empty();
         // Of two reasons, the one that overrides is the one that must be kept.
-        self.emit(Body::Resolved { verified: steady, reason: force.or(reason), forced })
+        self.emit(Body::Resolved { verified: steady.verified(), reason: force.or(reason), forced })
     }
 
     pub(super) fn reopen(&mut self, reason: Option<&str>) -> Result<(), Rejected> {

@@ -7,7 +7,7 @@
 use super::{
     Body, Closing, Decided, Event, Incident, IncidentId, LONGEST_NAME, LONGEST_NOTE, LONGEST_REASON,
     LONGEST_TITLE, MOST_EVENTS, MOST_EXPERTS, Opening, Origin, RESERVED_EVENTS, Rejected, RejectedKind, Role,
-    State,
+    Seen, State, Steadiness,
     draft::Draft,
     facts::title_of,
     said::{cut, filled, filled_in_lines, said, said_on_a_line, said_or_not, whole},
@@ -46,6 +46,12 @@ pub enum Input<'a> {
         runbook: Option<String>,
         why: String,
     },
+    /// Running again has not helped: these people or groups are called instead.
+    Escalate {
+        runbook: String,
+        to: Vec<String>,
+        why: String,
+    },
     Acknowledge,
     Note {
         text: String,
@@ -76,9 +82,13 @@ pub enum Input<'a> {
     },
     /// With the other as it was before it was merged.
     Absorb(&'a Incident),
+    /// What was seen of the steady states of its runs just now.
+    SteadyLooked {
+        seen: Vec<Seen>,
+    },
     Resolve {
-        /// Whether the steady state holds; `None` where nobody can tell.
-        steady: Option<bool>,
+        /// What is known of the steady state now.
+        steady: Steadiness,
         /// Why it is resolved whatever speaks against it.
         force: Option<String>,
         reason: Option<String>,
@@ -179,6 +189,7 @@ impl Input<'_> {
                 | Self::RunEnded { .. }
                 | Self::Acknowledge
                 | Self::Merge { .. }
+                | Self::SteadyLooked { .. }
                 | Self::Resolve { .. }
         )
     }
@@ -215,6 +226,7 @@ impl Draft<'_> {
                 self.run_ended(run, status, recovered, closing)
             }
             Input::NothingStarted { alert, runbook, why } => self.nothing_started(&alert, runbook, &why),
+            Input::Escalate { runbook, to, why } => self.escalate(&runbook, &to, &why),
             Input::Acknowledge => self.acknowledge(),
             Input::Note { text } => self.emit(Body::Noted { text: said(&text, "note", LONGEST_NOTE)? }),
             Input::SetSeverity { to, reason } => self.set_severity(&to, reason.as_deref()),
@@ -224,6 +236,7 @@ impl Draft<'_> {
             Input::Link { other } => self.link(other),
             Input::Merge { into } => self.merge(into),
             Input::Absorb(other) => self.absorb(other),
+            Input::SteadyLooked { seen } => self.looked(seen),
             Input::Resolve { steady, force, reason } => {
                 self.resolve(steady, force.as_deref(), reason.as_deref())
             }

@@ -1,8 +1,8 @@
 //! What happens to an incident whether anybody wants it or not: its alerts and its runs.
 
 use super::{
-    AlertJoined, Body, Closing, LONGEST_NAME, LONGEST_REASON, LONGEST_TITLE, MOST_ALERTS, MOST_RUNS,
-    Rejected, RejectedKind, State,
+    AlertJoined, Body, Closing, LONGEST_NAME, LONGEST_REASON, LONGEST_TITLE, MOST_ALERTS, MOST_ESCALATIONS,
+    MOST_RUNS, Rejected, RejectedKind, State,
     draft::Draft,
     said::{cut, filled, whole},
 };
@@ -102,6 +102,23 @@ impl Draft<'_> {
             None if held.len() >= MOST_ALERTS => Err(self.incident.full(MOST_ALERTS, "alerts held back")),
             _ => self.emit(Body::NothingStarted { alert, runbook, why }),
         }
+    }
+}
+
+/// Whom one escalation names at most; who is called by groups needs no more.
+const MOST_CALLED: usize = 50;
+
+impl Draft<'_> {
+    pub(super) fn escalate(&mut self, runbook: &str, to: &[String], why: &str) -> Result<(), Rejected> {
+        if !self.incident.is_open() {
+            return Err(self.incident.has_ended("nobody is called for it"));
+        }
+        if self.incident.escalations.len() >= MOST_ESCALATIONS {
+            return Err(self.incident.full(MOST_ESCALATIONS, "escalations"));
+        }
+        let to = to.iter().take(MOST_CALLED).filter_map(|name| filled(Some(name), LONGEST_NAME)).collect();
+        let (runbook, why) = (cut(runbook, LONGEST_NAME), cut(why, LONGEST_REASON));
+        self.emit(Body::Escalated { runbook, to, why })
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Acknowledgement, AlertJoined, AttachedRun, Body, Event, HeldBack, Incident, IncidentId, JoinedAlert,
-    MOST_ALERTS, MOST_EVENTS, MOST_EXPERTS, MOST_LINKS, MOST_RUNS, Resolution, Role, State,
+    Acknowledgement, AlertJoined, AttachedRun, Body, Escalation, Event, HeldBack, Incident, IncidentId,
+    JoinedAlert, Look, MOST_ALERTS, MOST_ESCALATIONS, MOST_EVENTS, MOST_EXPERTS, MOST_LINKS, MOST_RUNS,
+    Resolution, Role, State,
 };
 use crate::{
     Timestamp,
@@ -47,10 +48,12 @@ impl Incident {
             updated_at: event.at,
             acknowledged: None,
             resolution: None,
+            steady: None,
             roles: BTreeMap::new(),
             alerts: BTreeMap::new(),
             runs: BTreeMap::new(),
             held_back: Vec::new(),
+            escalations: Vec::new(),
             links: BTreeSet::new(),
             absorbed: BTreeSet::new(),
             merged_into: None,
@@ -117,6 +120,12 @@ impl Incident {
                 let (alert, runbook, why) = (alert.clone(), runbook.clone(), why.clone());
                 self.hold_back(HeldBack { alert, runbook, why, at: event.at })
             }
+            Body::Escalated { runbook, to, why } => {
+                require(self.escalations.len() < MOST_ESCALATIONS, "it was escalated too often")?;
+                let (runbook, to, why) = (runbook.clone(), to.clone(), why.clone());
+                self.escalations.push(Escalation { seq: event.seq, at: event.at, runbook, to, why });
+                Ok(())
+            }
             Body::RoleAssigned { role, person } => self.assign(*role, person),
             Body::RoleLeft { role, person } => self.leave(*role, person),
             Body::Linked { other } => reference(&mut self.links, self.id, *other),
@@ -146,6 +155,10 @@ impl Incident {
                 require(*into != self.id, "an incident cannot be merged into itself")?;
                 self.merged_into = Some(*into);
                 self.state = State::Merged;
+            }
+            Body::SteadyChecked { holds, checks } => {
+                let (by, checks) = (event.actor.clone(), checks.clone());
+                self.steady = Some(Look { at: event.at, by, holds: *holds, checks });
             }
             Body::Resolved { verified, reason, forced } => {
                 let busy = self.alerts_firing().next().is_some() || self.runs_active().next().is_some();

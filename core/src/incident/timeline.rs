@@ -1,6 +1,6 @@
 //! An incident's own events, told for people.
 
-use super::{AlertJoined, Body, Event, IncidentId, Opening, Origin};
+use super::{AlertJoined, Body, Event, IncidentId, Opening, Origin, steady};
 use crate::{
     event::Channel,
     timeline::{Entry, because, ended, told},
@@ -35,6 +35,9 @@ fn summary(event: &Event) -> String {
         Body::Linked { other } => format!("linked to {other}"),
         Body::Merged { into } => format!("{who} merged it into {into}"),
         Body::Absorbed { other } => format!("{who} merged {other} into it"),
+        Body::SteadyChecked { holds, checks } => {
+            format!("{who} looked: {}", steady::told(*holds, checks))
+        }
         Body::Resolved { verified, reason, forced } => {
             let by = if event.actor.how == Channel::Engine { None } else { Some(who) };
             format!("{}{}", resolved(by, *verified, *forced), because(reason.as_deref()))
@@ -57,6 +60,12 @@ fn of_alerts_and_runs(body: &Body) -> String {
         }
         Body::NothingStarted { runbook: Some(runbook), why, .. } => {
             format!("{runbook} was not started: {why}")
+        }
+        Body::Escalated { runbook, to, why } if to.is_empty() => {
+            format!("{runbook} is not run again, a person is needed: {why}")
+        }
+        Body::Escalated { runbook, to, why } => {
+            format!("{runbook} is not run again, {} called: {why}", to.join(", "))
         }
         Body::NothingStarted { runbook: None, why, .. } => format!("nothing was started: {why}"),
         _ => String::new(),

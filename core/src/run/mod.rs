@@ -16,6 +16,7 @@ mod names;
 mod node;
 mod pending;
 mod settle;
+mod steady;
 mod taking_back;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,6 +40,7 @@ pub use self::{
     names::step_word,
     node::{About, Asking, Climb, ClimbStep, Delegation, Gated, List, Node, Phase, Place, Role, Soak},
     pending::{Effect, Pending, Reading as Read, Task},
+    steady::SteadyReadings,
     taking_back::UndoOutlook,
 };
 

@@ -8,14 +8,7 @@ use super::{
     Node, Phase, Run, Stage,
     node::{ClimbStep, Role},
 };
-use crate::{
-    change::Change,
-    duration::Duration,
-    event::StepStatus,
-    expression,
-    fault::Fault,
-    runbook::{Kind, SteadyCheck},
-};
+use crate::{change::Change, duration::Duration, event::StepStatus, fault::Fault, runbook::Kind};
 
 /// How often something is looked at again where the runbook does not say.
 pub(super) const POLL: Duration = Duration::from_secs(15);
@@ -202,11 +195,6 @@ impl Run {
         format!("{}/{}/{}", self.id, node.path, node.voided)
     }
 
-    fn steady_task(&self, frame: &str, names: &Value) -> Task {
-        let checks = self.frames.get(frame).map_or(&[][..], |frame| frame.runbook.steady_state.as_slice());
-        Task::Steady(checks.iter().map(|check| (check.id.clone(), steady_reading(check, names))).collect())
-    }
-
     /// Whether a ladder's `until` is the steady state rather than an expression.
     pub(super) fn looks_at_steady_state(&self, node: &Node) -> bool {
         node.step().until.as_deref() == Some("steady_state")
@@ -311,10 +299,4 @@ impl Task {
             Self::Verify { .. } => "verify",
         }
     }
-}
-
-fn steady_reading(check: &SteadyCheck, names: &Value) -> Result<Reading, Fault> {
-    let input =
-        expression::render(&check.with, names).map_err(|error| Fault::permanent(error.to_string()))?;
-    Ok(Reading { action: check.check.clone(), input: Arc::new(input) })
 }

@@ -6,18 +6,17 @@ use super::{
     Node, Phase, Run,
     draft::{Draft, End},
     fold::Corrupt,
-    names::with_outputs,
     node::{ClimbStep, Role},
     pending::FINAL_LOOK,
+    steady::all_hold,
 };
 use crate::{
     Timestamp,
-    change::{Change, Landed, Planned, Validation, brief, gist},
+    change::{Change, Landed, Planned, Validation, brief},
     duration::Duration,
-    event::{Body, Reading, SteadyReading, StepStatus},
-    expression,
+    event::{Body, Reading, StepStatus},
     fault::{Fault, FaultKind},
-    runbook::{Kind, Retry, SteadyCheck},
+    runbook::{Kind, Retry},
     spec::{Effect, Grade, Reads},
     unknown,
 };
@@ -449,23 +448,6 @@ impl Run {
         asked.map_or(wait, |asked| asked.max(wait))
     }
 
-    /// Judges what was read of the steady state.
-    fn judge(
-        &self,
-        frame: &str,
-        names: &Value,
-        readings: Vec<(String, Result<Reading, Fault>)>,
-    ) -> Vec<SteadyReading> {
-        let checks = self.frames.get(frame).map_or(&[][..], |frame| frame.runbook.steady_state.as_slice());
-        readings
-            .into_iter()
-            .filter_map(|(id, reading)| {
-                let check = checks.iter().find(|check| check.id == id)?;
-                Some(judge_one(check, names, reading))
-            })
-            .collect()
-    }
-
     /// What a dry-run may say of a reading: once a change is foreseen, behaviour that would follow
     /// from it is unknown, and what is read now is only what it is now.
     fn as_foreseen(&self, mut reading: Reading) -> Reading {
@@ -488,31 +470,6 @@ impl Run {
             };
         }
         reading
-    }
-}
-
-fn judge_one(check: &SteadyCheck, names: &Value, reading: Result<Reading, Fault>) -> SteadyReading {
-    let id = check.id.clone();
-    match reading {
-        Err(fault) => SteadyReading { id, passed: None, seen: format!("could not be read: {fault}") },
-        Ok(reading) => {
-            let names = with_outputs(names.clone(), &reading.outputs);
-            match expression::holds(&check.expect, &names) {
-                Ok(passed) => SteadyReading { id, passed, seen: gist(&reading.outputs) },
-                Err(error) => SteadyReading { id, passed: None, seen: error.to_string() },
-            }
-        }
-    }
-}
-
-/// All must hold; one that fails decides, one that nobody could read leaves it open.
-fn all_hold(checks: &[SteadyReading]) -> Option<bool> {
-    if checks.iter().any(|check| check.passed == Some(false)) {
-        Some(false)
-    } else if checks.iter().any(|check| check.passed.is_none()) {
-        None
-    } else {
-        Some(true)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use runbook_core::{
     event::EndStatus,
-    incident::{Closing, Input, RejectedKind, State},
+    incident::{Closing, Input, RejectedKind, Seen, State, Steadiness},
 };
 
-use crate::story::{Story, alert, at, door, run};
+use crate::story::{Story, alert, at, door, known, run};
 
 use Closing::{Manual, WhenRecovered};
 
@@ -128,7 +128,7 @@ fn each_obstacle_alone_is_enough() {
     going.start(1);
     let mut unsteady = Story::declared(1);
     for (story, steady) in [(&mut firing, Some(true)), (&mut going, None), (&mut unsteady, Some(false))] {
-        assert_eq!(story.incident.obstacles(steady).len(), 1);
+        assert_eq!(story.incident.obstacles(known(steady)).len(), 1);
         assert!(story.resolve(steady, None).is_err());
         assert_eq!(story.resolve(steady, Some("it is")).unwrap(), ["resolved"]);
         assert!(story.incident.resolution.as_ref().unwrap().forced);
@@ -194,4 +194,43 @@ fn time_never_runs_backwards() {
     story.say(Input::Note { text: "the clock was set".into() }).unwrap();
     let times: Vec<_> = story.events.iter().map(|event| event.at).collect();
     assert!(times.is_sorted(), "{times:?}");
+}
+
+fn part(check: &str, passed: Option<bool>) -> Seen {
+    Seen { runbook: "high-latency".into(), check: Some(check.into()), passed, seen: "value = 9".into() }
+}
+
+#[test]
+fn what_was_seen_of_the_steady_state_stands_in_the_timeline_and_in_the_refusal() {
+    for (passed, verified, told) in [
+        (Some(false), Some(false), "the steady state does not hold (p95 value = 9)"),
+        (None, None, "the steady state cannot be read (p95 value = 9)"),
+    ] {
+        let mut story = Story::declared(42);
+        let seen = vec![part("errors", Some(true)), part("p95", passed)];
+        let steady = Steadiness::of(&seen);
+        assert_eq!(steady.verified(), verified);
+        assert_eq!(story.say(Input::SteadyLooked { seen }).unwrap(), ["steady_checked"]);
+        let look = story.incident.steady.clone().unwrap();
+        assert_eq!((look.holds, look.checks[0].check.as_deref()), (verified, Some("p95")), "the worst first");
+        assert_eq!(story.incident.last_seen(), steady);
+        let resolve =
+            |force: Option<&str>| Input::Resolve { steady, force: force.map(str::to_owned), reason: None };
+        assert_eq!(story.say(resolve(None)).unwrap_err().message, format!("INC-42 is not over: {told}"));
+        assert_eq!(story.say(resolve(Some("it is"))).unwrap(), ["resolved"]);
+        assert_eq!(story.incident.resolution.as_ref().unwrap().verified, verified);
+        story.check();
+    }
+}
+
+#[test]
+fn a_run_that_ended_later_knows_better_than_an_older_look() {
+    let mut story = Story::declared(42);
+    assert_eq!(story.incident.last_seen(), Steadiness::Undeclared);
+    story.start(1);
+    story.say(Input::SteadyLooked { seen: vec![part("p95", Some(false))] }).unwrap();
+    assert_eq!(story.incident.last_seen(), Steadiness::Broken);
+    story.end(1, Some(true), Manual);
+    assert_eq!(story.incident.last_seen(), Steadiness::Holds);
+    assert_eq!(story.say(Input::SteadyLooked { seen: Vec::new() }).unwrap(), NOTHING, "nothing was seen");
 }

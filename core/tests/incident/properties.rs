@@ -126,7 +126,7 @@ fn told(all: &[Said]) -> Story {
         match say(&mut story, said) {
             Ok(kinds) if kinds.iter().any(|kind| kind == "resolved") => {
                 let after = &story.incident;
-                let calm = after.obstacles(None).is_empty();
+                let calm = after.obstacles(incident::Steadiness::Undeclared).is_empty();
                 assert!(calm || after.resolution.as_ref().unwrap().forced, "{said:?}");
             }
             Ok(_) => {}

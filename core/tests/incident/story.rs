@@ -8,6 +8,7 @@ use runbook_core::{
     event::{Actor, Channel, EndStatus, Record, RunId},
     incident::{
         self, Closing, Correlation, Decided, Event, Incident, IncidentId, Input, Opening, Origin, Rejected,
+        Steadiness,
     },
     runbook::Source,
 };
@@ -132,7 +133,7 @@ impl Story {
     }
 
     pub fn resolve(&mut self, steady: Option<bool>, force: Option<&str>) -> Result<Vec<String>, Rejected> {
-        self.say(Input::Resolve { steady, force: force.map(str::to_owned), reason: None })
+        self.say(Input::Resolve { steady: known(steady), force: force.map(str::to_owned), reason: None })
     }
 
     /// What must hold of every incident at every time.
@@ -142,6 +143,14 @@ impl Story {
         assert_eq!(incident::verify(id, &self.records, self.incident.seq), Ok(()));
         let history = incident::history(&self.records).unwrap();
         assert!(history.iter().map(|(event, _)| event).eq(&self.events), "what was kept reads back");
+    }
+}
+
+pub fn known(steady: Option<bool>) -> Steadiness {
+    match steady {
+        None => Steadiness::Undeclared,
+        Some(false) => Steadiness::Broken,
+        Some(true) => Steadiness::Holds,
     }
 }
 

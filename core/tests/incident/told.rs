@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runbook_core::{
     Value,
     event::{self, Actor, Created, Hands, Record},
-    incident::{self, Closing, Input, Role, State},
+    incident::{self, Closing, Input, Role, Seen, State},
     policy::Policy,
     runbook::Runbook,
     timeline::{self, Entry},
@@ -27,6 +27,9 @@ fn eventful() -> Story {
     let why = "an active run has the same target".to_owned();
     story.say(Input::NothingStarted { alert: "a".into(), runbook: Some("scale-up".into()), why }).unwrap();
     story.say(Input::NothingStarted { alert: "a".into(), runbook: None, why: "no runbook".into() }).unwrap();
+    let (runbook, to) = ("high-latency".to_owned(), vec!["platform-oncall".to_owned()]);
+    let why = "it has run 3 times within 1h".to_owned();
+    story.say(Input::Escalate { runbook, to, why }).unwrap();
     story.say(Input::Note { text: "the deploy of 14:20".into() }).unwrap();
     story.say(Input::SetState { to: State::Identified }).unwrap();
     let reason = Some("only one region".to_owned());
@@ -37,6 +40,14 @@ fn eventful() -> Story {
     story.say(Input::Link { other: "INC-7".parse().unwrap() }).unwrap();
     story.resolve(Some(true), None).unwrap();
     story.say(Input::Reopen { reason: Some("it is back".into()) }).unwrap();
+    let part = |check: &str, passed: Option<bool>, seen: &str| Seen {
+        runbook: "high-latency".into(),
+        check: Some(check.into()),
+        passed,
+        seen: seen.into(),
+    };
+    let seen = vec![part("errors", Some(true), "value = 0"), part("p95", Some(false), "value = 0.9")];
+    story.say(Input::SteadyLooked { seen }).unwrap();
     story.resolve(Some(false), Some("the metric is wrong")).unwrap();
     story.say(Input::Reopen { reason: None }).unwrap();
     story.say(Input::Absorb(&Story::declared(8).incident)).unwrap();

@@ -70,6 +70,9 @@ impl House for Fixed {
     async fn engine(&self, environment: &str) -> Result<Engine, String> {
         if environment == "demo" { Ok(self.engine.clone()) } else { Err(format!("no {environment}")) }
     }
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
+    }
     fn severity(&self) -> Arc<Matrix> {
         Arc::default()
     }

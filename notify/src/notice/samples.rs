@@ -74,6 +74,21 @@ pub(crate) fn run_ended(status: EndStatus) -> Notice {
     notice(News::RunEnded { status, recovered: Some(status == EndStatus::Succeeded), reason: None })
 }
 
+pub(crate) fn incident_escalated() -> Notice {
+    let news = News::IncidentEscalated {
+        runbook: "high-latency".to_owned(),
+        to: vec!["platform".to_owned()],
+        why: "it has run 3 times within 1h".to_owned(),
+        entry: 7,
+    };
+    Notice { run: None, ..notice(news) }
+}
+
+pub(crate) fn follow_up(about: About, over: bool) -> Notice {
+    let by = "alice".to_owned();
+    notice(News::FollowUp { about, over, by, why: "the incident is resolved".to_owned() })
+}
+
 /// One of each.
 pub(crate) fn all() -> Vec<Notice> {
     let by = || "alice".to_owned();
@@ -107,6 +122,9 @@ pub(crate) fn all() -> Vec<Notice> {
         notice(News::ApprovalEscalated { approval: Box::new(approval()), to: vec!["leads".to_owned()] }),
         approval_answered(Outcome::Approved),
         approval_answered(Outcome::Open),
+        incident_escalated(),
+        follow_up(About::Run {}, true),
+        follow_up(About::Escalation { entry: 7 }, false),
     ]
 }
 

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use runbook_core::{event::EndStatus, runbook::Risk, spec::Effect};
 
-use super::{Approval, News, Notice, Outcome, Vote};
+use super::{About, Approval, News, Notice, Outcome, Vote};
 use crate::site::Site;
 
 /// A name, and what it is.
@@ -26,6 +26,23 @@ pub(crate) fn headline(notice: &Notice) -> String {
         },
         News::IncidentAcknowledged { by } => format!("Acknowledged by {by}: {title}"),
         News::IncidentResolved { .. } => format!("Resolved: {title}"),
+        News::IncidentEscalated { runbook, to, .. } => {
+            let needed = if to.is_empty() { "a person".to_owned() } else { one_line(to) };
+            format!("Running {runbook} again has not helped, {needed} needed: {title}")
+        }
+        News::FollowUp { about, over, by, .. } => {
+            let what = match about {
+                About::Incident {} => format!("incident {title}"),
+                About::Run {} => format!("the run of {runbook}"),
+                About::Alert { .. } => "an alert that started nothing".to_owned(),
+                About::Escalation { .. } => format!("the call for {title}"),
+            };
+            if *over {
+                format!("Nobody is needed any more for {what}")
+            } else {
+                format!("{by} is looking at {what}")
+            }
+        }
         News::AlertUnmatched { title, .. } => format!("No runbook was started for: {title}"),
         News::RunStarted { .. } => format!("Runbook {runbook} has started"),
         News::RunEscalated { to } => {
@@ -88,6 +105,14 @@ pub(crate) fn facts(notice: &Notice) -> Vec<Fact> {
             put("Resolved by", Some(by.clone()));
             put("Recovery", recovery(*verified));
             put("Reason", reason.clone());
+        }
+        News::IncidentEscalated { to, why, .. } => {
+            put("Called", Some(one_line(to)));
+            put("Why", Some(why.clone()));
+        }
+        News::FollowUp { by, why, .. } => {
+            put("By", Some(by.clone()));
+            put("Why", Some(why.clone()));
         }
         News::AlertUnmatched { hook, severity, why, .. } => {
             put("From", Some(hook.clone()));
@@ -182,7 +207,9 @@ pub(crate) fn links(notice: &Notice, site: Option<&Site>) -> Vec<(&'static str, 
         links.push(("Run", site.run(run.id)));
     }
     links.extend(notice.incident.iter().map(|incident| ("Incident", site.incident(&incident.id))));
-    if let News::AlertUnmatched { alert, .. } = &notice.news {
+    if let News::AlertUnmatched { alert, .. } | News::FollowUp { about: About::Alert { alert }, .. } =
+        &notice.news
+    {
         links.push(("Alert", site.alert(alert)));
     }
     links.into_iter().map(|(name, url)| (name, url.into())).collect()

@@ -141,9 +141,13 @@ fn weight(moment: Moment) -> u8 {
     match moment {
         Moment::AlertUnmatched => 0,
         Moment::RunStarted | Moment::RunEnded => 1,
-        Moment::IncidentAcknowledged | Moment::IncidentResolved | Moment::ApprovalAnswered => 2,
+        Moment::IncidentAcknowledged
+        | Moment::IncidentResolved
+        | Moment::ApprovalAnswered
+        | Moment::FollowUp => 2,
         Moment::IncidentOpened
         | Moment::SeverityRaised
+        | Moment::IncidentEscalated
         | Moment::RunEscalated
         | Moment::RunStuck
         | Moment::QuestionAsked

@@ -186,9 +186,9 @@ fn icon(notice: &Notice) -> &'static str {
     }
     match notice.moment() {
         Moment::IncidentOpened | Moment::SeverityRaised => ":rotating_light:",
-        Moment::IncidentAcknowledged => ":eyes:",
+        Moment::IncidentAcknowledged | Moment::FollowUp => ":eyes:",
         Moment::IncidentResolved => ":white_check_mark:",
-        Moment::AlertUnmatched | Moment::RunEscalated => ":warning:",
+        Moment::AlertUnmatched | Moment::RunEscalated | Moment::IncidentEscalated => ":warning:",
         Moment::RunStarted => ":arrow_forward:",
         Moment::RunEnded => ":checkered_flag:",
         Moment::RunStuck => ":x:",

@@ -11,7 +11,6 @@ use runbook_desk::kept::{self, Found, KeptAlert};
 use runbook_identity::{Permission, Scope};
 use runbook_journal::DocumentQuery;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::IntoParams;
 
 use super::page::{Asked, Page, Paging, cursor};
@@ -53,7 +52,7 @@ pub async fn list(
     let next =
         alerts.last().filter(|_| alerts.len() == limit).map(|last| cursor((last.value.first_at, &last.id)));
     let seen = alerts.iter().filter(|found| sees(&caller, &found.value));
-    Ok(Json(Page { items: seen.map(document).collect(), next }))
+    Ok(Json(Page { items: seen.map(Found::document).collect(), next }))
 }
 
 /// One alert.
@@ -67,47 +66,9 @@ pub async fn one(
     let found = kept::find::<KeptAlert>(site.shelf(), &id).await?;
     let found =
         found.filter(|found| sees(&caller, &found.value)).ok_or_else(|| Problem::missing("alert", &id))?;
-    Ok(Json(document(&found)))
+    Ok(Json(found.document()))
 }
 
 pub fn sees(caller: &Caller, alert: &KeptAlert) -> bool {
     caller.may(Permission::Read, Scope::environment(&alert.environment)).is_ok()
-}
-
-/// An alert. Its keys are an API.
-pub fn document(found: &Found<KeptAlert>) -> Value {
-    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } = &found.value;
-    let outcomes: Vec<Value> = outcomes
-        .iter()
-        .map(|outcome| {
-            json!({
-                "at": outcome.at,
-                "runbook": outcome.runbook,
-                "run": outcome.started,
-                "nothing": outcome.nothing.as_ref().map(|why| why.code()),
-                "why": outcome.nothing.as_ref().map(ToString::to_string),
-            })
-        })
-        .collect();
-    json!({
-        "id": found.id,
-        "hook": hook,
-        "environment": environment,
-        "status": alert.status,
-        "name": alert.name,
-        "title": alert.title,
-        "severity": alert.severity,
-        "service": alert.service,
-        "labels": alert.labels,
-        "annotations": alert.annotations,
-        "metrics": alert.metrics,
-        "starts_at": alert.starts_at,
-        "ends_at": alert.ends_at,
-        "url": alert.url,
-        "first_at": first_at,
-        "last_at": last_at,
-        "repeats": repeats,
-        "incident": incident,
-        "outcomes": outcomes,
-    })
 }

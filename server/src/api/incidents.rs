@@ -10,12 +10,12 @@ use axum::{
 use http::StatusCode;
 use runbook_core::{
     Value,
-    incident::{Incident, IncidentId, Input, Opening, Origin, Role, State as Standing},
+    incident::{AttachedRun, Incident, IncidentId, Input, Opening, Origin, Role, State as Standing},
 };
 use runbook_desk::{
     cases::Head,
     kept,
-    story::{Place, Story},
+    latest::{Part, Place},
 };
 use runbook_identity::{Permission, Scope};
 use runbook_journal::DocumentQuery;
@@ -64,8 +64,7 @@ pub async fn list(
         .filter(|_| found.len() == limit)
         .map(|last| cursor((last.value.summary.opened_at, &last.id)));
     let seen = found.iter().filter(|found| sees(&caller, found.value.summary.environment.as_deref()));
-    // A summary always serializes: it is plain data with texts as keys.
-    let items = seen.map(|found| serde_json::to_value(&found.value.summary).unwrap_or(Value::Null));
+    let items = seen.map(|found| found.value.summary.document());
     Ok(Json(Page { items: items.collect(), next }))
 }
 
@@ -93,12 +92,7 @@ pub async fn one(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(document(load(&site, &caller, &id).await?.as_ref())))
-}
-
-/// An incident always serializes: it is plain data with texts as keys.
-pub fn document(incident: &Incident) -> Value {
-    serde_json::to_value(incident).unwrap_or(Value::Null)
+    Ok(Json(load(&site, &caller, &id).await?.document()))
 }
 
 /// Alerts, runs, approvals, notes: everything that happened, in one order, the newest first.
@@ -124,9 +118,9 @@ pub async fn told(
     incident: &Incident,
     before: Option<Place>,
     limit: usize,
-) -> Result<Story, Problem> {
-    let seen = incident.runs.iter().filter(|(_, run)| caller.sees(&run.environment, &run.runbook));
-    Ok(site.desk.story(incident.id, seen.map(|(run, _)| *run), before, limit).await?)
+) -> Result<Part, Problem> {
+    let sees = |run: &AttachedRun| caller.sees(&run.environment, &run.runbook);
+    Ok(site.desk.story_before(incident, sees, before, limit).await?)
 }
 
 /// An incident that a person declares.
@@ -151,7 +145,7 @@ pub async fn declare(
     Body(said): Body<Declare>,
 ) -> Result<Response, Problem> {
     let incident = declared(&site, &caller, said).await?;
-    Ok((StatusCode::CREATED, Json(document(&incident))).into_response())
+    Ok((StatusCode::CREATED, Json(incident.document())).into_response())
 }
 
 pub async fn declared(site: &Site, caller: &Caller, said: Declare) -> Result<Arc<Incident>, Problem> {
@@ -178,11 +172,8 @@ pub async fn declared(site: &Site, caller: &Caller, said: Declare) -> Result<Arc
 /// The level of a word of the matrix.
 fn level(site: &Site, word: &str) -> Result<String, Problem> {
     let matrix = site.project.severity();
-    matrix.level_of(word).map(|level| level.name.clone()).ok_or_else(|| {
-        let known: Vec<&str> = matrix.levels().iter().map(|level| level.name.as_str()).collect();
-        Problem::invalid(format!("there is no severity `{}`", word.chars().take(60).collect::<String>()))
-            .hint(format!("known are {}", known.join(", ")))
-    })
+    let level = matrix.named(word).map(|level| level.name.clone());
+    level.map_err(|error| Problem::invalid(error.to_string()).hint(error.hint()))
 }
 
 /// Something that is said to an incident.
@@ -220,7 +211,8 @@ pub enum Say {
     Merge {
         into: String,
     },
-    /// Refused while something speaks against it, unless `force` says why all the same.
+    /// The steady states of its runs are looked at first, which may take ten seconds. Refused while
+    /// something speaks against it, unless `force` says why all the same.
     Resolve {
         reason: Option<String>,
         force: Option<String>,
@@ -241,7 +233,7 @@ pub async fn say(
     Path(id): Path<String>,
     Body(said): Body<Say>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(document(said_to(&site, &caller, &id, said).await?.as_ref())))
+    Ok(Json(said_to(&site, &caller, &id, said).await?.document()))
 }
 
 pub async fn said_to(site: &Site, caller: &Caller, id: &str, said: Say) -> Result<Arc<Incident>, Problem> {
@@ -257,12 +249,16 @@ pub async fn said_to(site: &Site, caller: &Caller, id: &str, said: Say) -> Resul
     let input = match said {
         Say::Link { other: id } => return Ok(site.desk.link(incident.id, other(&id).await?, &actor).await?),
         Say::Merge { into } => return Ok(site.desk.merge(incident.id, other(&into).await?, &actor).await?),
-        said => input(site, &incident, said)?,
+        Say::Resolve { reason, force } => {
+            let (reason, force) = (bounded(reason)?, bounded(force)?);
+            return Ok(site.desk.resolve(incident.id, &actor, reason, force).await?);
+        }
+        said => input(site, said)?,
     };
     Ok(site.desk.say(incident.id, &actor, move || input.clone()).await?)
 }
 
-fn input(site: &Site, incident: &Incident, said: Say) -> Result<Input<'static>, Problem> {
+fn input(site: &Site, said: Say) -> Result<Input<'static>, Problem> {
     let role = |role: &str| role.parse::<Role>().map_err(|error| Problem::invalid(error.to_string()));
     Ok(match said {
         Say::Acknowledge {} => Input::Acknowledge,
@@ -273,16 +269,9 @@ fn input(site: &Site, incident: &Incident, said: Say) -> Result<Input<'static>, 
         Say::State { to } => Input::SetState { to },
         Say::Assign { role: name, person } => Input::Assign { role: role(&name)?, person },
         Say::Leave { role: name, person } => Input::Leave { role: role(&name)?, person },
-        Say::Resolve { reason, force } => {
-            Input::Resolve { steady: steady(incident), force: bounded(force)?, reason: bounded(reason)? }
-        }
         Say::Reopen { reason } => Input::Reopen { reason: bounded(reason)? },
-        Say::Link { .. } | Say::Merge { .. } => return Err(Problem::invalid("it takes another incident")),
+        Say::Link { .. } | Say::Merge { .. } | Say::Resolve { .. } => {
+            return Err(Problem::invalid("it takes more than this incident"));
+        }
     })
-}
-
-/// What the run that ended last has seen of the steady state.
-pub fn steady(incident: &Incident) -> Option<bool> {
-    // Ids of runs are in the order of their beginning.
-    incident.runs.values().rev().find_map(|run| run.recovered)
 }

@@ -9,7 +9,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use runbook_core::Timestamp;
-use runbook_desk::kept::{self, Found, KeptAlert, Outcome};
+use runbook_desk::kept::{self, Found, KeptAlert};
 use runbook_journal::DocumentQuery;
 use serde::Deserialize;
 
@@ -86,7 +86,7 @@ fn card(found: &Found<KeptAlert>, now: Timestamp) -> Markup {
                 (pill(status(&found.value)))
                 @if let Some(severity) = &alert.severity { (words::severity(severity)) }
             }
-            @if let Some(last) = outcomes.last() { span { (told(last)) } }
+            @if let Some(last) = outcomes.last() { span { (last) } }
             span.quiet {
                 (environment)
                 @if let Some(service) = &alert.service { " · " (service) }
@@ -103,18 +103,6 @@ fn title(kept: &KeptAlert) -> &str {
 
 fn status(kept: &KeptAlert) -> &'static str {
     if kept.is_firing() { "firing" } else { "resolved" }
-}
-
-/// What came of an alert for one runbook, in a sentence.
-fn told(outcome: &Outcome) -> String {
-    let runbook = outcome.runbook.as_deref();
-    match (&outcome.started, &outcome.nothing, runbook) {
-        (Some(_), _, Some(runbook)) => format!("Started {runbook}"),
-        (Some(_), _, None) => "Started a run".to_owned(),
-        (None, Some(why), Some(runbook)) => format!("Did not start {runbook}: {why}"),
-        (None, Some(why), None) => format!("Started nothing: {why}"),
-        (None, None, _) => "Nothing came of it".to_owned(),
-    }
 }
 
 async fn one(
@@ -174,7 +162,7 @@ fn outcomes(kept: &KeptAlert, now: Timestamp) -> Markup {
             @for outcome in kept.outcomes.iter().rev() {
                 li {
                     (clock(outcome.at, now)) " "
-                    span { (told(outcome)) }
+                    span { (outcome) }
                     @if let Some(run) = &outcome.started { " " a href={ "/runs/" (run) } { "Open the run" } }
                     @if let (Some(name), None) = (&outcome.runbook, &outcome.started) { " " a href={ "/runbooks/" (name) } { "Open the runbook" } }
                 }

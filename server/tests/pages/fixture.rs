@@ -117,6 +117,9 @@ impl House for Small {
     async fn engine(&self, _: &str) -> Result<Engine, String> {
         Ok(self.engine.clone())
     }
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
+    }
     fn severity(&self) -> Arc<Matrix> {
         Arc::new(Preset::S1.matrix())
     }
@@ -188,6 +191,16 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new(clock: Arc<dyn Clock>, open_as: Option<&str>, url: &str) -> Self {
+        Self::telling(clock, open_as, url, Vec::new())
+    }
+
+    /// A server that tells people through these channels.
+    pub fn telling(
+        clock: Arc<dyn Clock>,
+        open_as: Option<&str>,
+        url: &str,
+        channels: Vec<runbook_notify::Channel>,
+    ) -> Self {
         let shelf: Arc<dyn Shelf> = Arc::new(Memory::new());
         let shop = Arc::new(Shop::default());
         let engine = engine(shelf.clone(), &shop, Mode::ReadWrite, clock.clone());
@@ -211,9 +224,8 @@ impl Fixture {
             desk: Desk::new(shelf.clone(), project, clock.clone()),
             records: engine.clone(),
             ways: Arc::default(),
-            clock,
-            outbox: Outbox::new(shelf, Arc::new(runbook_notify::System), Vec::new(), None)
-                .expect("no channel is misconfigured"),
+            clock: clock.clone(),
+            outbox: Outbox::new(shelf, clock.clone(), channels, None).expect("no channel is misconfigured"),
             counters: Counters::default(),
             limits: Limits::default(),
             supervised: counts.subscribe(),

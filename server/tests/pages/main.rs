@@ -10,3 +10,5 @@ mod html;
 mod limits;
 mod shop;
 mod showing;
+mod sweeping;
+mod telling;

@@ -14,6 +14,7 @@ use runbook_core::{
     run::{Input, Run},
 };
 use runbook_engine::{Drive, Engine, EngineError, Until};
+use runbook_journal::Batch;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
@@ -75,6 +76,19 @@ pub async fn launch(
     mode: Mode,
 ) -> Result<Watched, CliError> {
     let drive = engine.launch(created, me.clone(), mode.until()).await?;
+    Watch::new(app, engine, me, mode, 0, &drive).until_over(drive).await
+}
+
+/// The same where `keep` writes the run's first entry.
+pub async fn launch_with(
+    app: &App,
+    engine: &Engine,
+    created: Created,
+    me: &Actor,
+    mode: Mode,
+    keep: impl AsyncFnOnce(RunId, Batch) -> Result<(), CliError>,
+) -> Result<Watched, CliError> {
+    let drive = engine.launch_with(created, me.clone(), mode.until(), keep).await?;
     Watch::new(app, engine, me, mode, 0, &drive).until_over(drive).await
 }
 

@@ -40,7 +40,7 @@ pub async fn asking(site: &Site, caller: &Caller, incident: &Incident) -> Result
     let mut asking = Vec::new();
     for (run, about) in incident.runs_active() {
         if caller.sees(&about.environment, &about.runbook) {
-            let run = site.records.look(run).await?;
+            let run = site.records.shared(run).await?;
             if run.questions().next().is_some() {
                 asking.push(run);
             }

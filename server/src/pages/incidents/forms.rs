@@ -7,14 +7,14 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
-use runbook_core::incident::{Incident, LONGEST_NOTE, LONGEST_TITLE, Role, State as Phase};
+use runbook_core::incident::{Incident, LONGEST_NOTE, LONGEST_TITLE, Role, State as Phase, Steadiness};
 use runbook_identity::{Permission, Scope};
 
 use super::{feed, one};
 use crate::{
     api::{
         self,
-        incidents::{Declare, Say, steady},
+        incidents::{Declare, Say},
     },
     gate::Caller,
     pages::{
@@ -161,18 +161,20 @@ fn relate_form(caller: &Caller, incident: &Incident) -> Markup {
 }
 
 fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
-    let steady = steady(incident);
+    let steady = incident.last_seen();
     let obstacles = incident.obstacles(steady);
     let fields = html! {
         details.more open[sent.has("force")] {
             summary { "Resolve " (one::name(incident)) "…" }
             p {
                 @match steady {
-                    Some(true) => (mark(Tone::Good, "✓ the last run has verified that it is recovered")),
-                    Some(false) => (mark(Tone::Bad, "✕ the last run has seen that it is not recovered")),
-                    None => (mark(Tone::Asks, "~ no run has verified that it is recovered")),
+                    Steadiness::Holds => (mark(Tone::Good, "✓ it was recovered when last looked at")),
+                    Steadiness::Broken => (mark(Tone::Bad, "✕ it was not recovered when last looked at")),
+                    Steadiness::Unreadable => (mark(Tone::Asks, "~ nobody could tell when it was last looked at")),
+                    Steadiness::Undeclared => (mark(Tone::Asks, "~ no run has verified that it is recovered")),
                 }
             }
+            @if !incident.runs.is_empty() { p.quiet { "The steady state is looked at once more before it is resolved." } }
             @if !obstacles.is_empty() {
                 div.notice.asks { p { "Against it speaks that " (obstacles.join("; ")) "." } }
             }

@@ -12,7 +12,7 @@ use runbook_core::{
     run::{Run, end_word},
     timeline::Entry,
 };
-use runbook_desk::story::{Place, Story};
+use runbook_desk::latest::{Part, Place};
 use serde::Deserialize;
 
 use super::{feed, forms};
@@ -73,7 +73,7 @@ pub async fn shown(
 /// What the page is about.
 struct About<'i> {
     incident: &'i Incident,
-    story: &'i Story,
+    story: &'i Part,
     /// Whether that is the end of its timeline.
     is_latest: bool,
     /// Its runs that wait for people.
@@ -135,6 +135,22 @@ fn header(incident: &Incident, now: Timestamp) -> Markup {
                 }
                 @if resolution.forced { " " (mark(Tone::Asks, "! forced")) }
                 @if let Some(reason) = &resolution.reason { " " (reason) }
+            }
+        }
+        @if let (Some(look), true) = (&incident.steady, incident.is_open()) {
+            p {
+                @match look.holds {
+                    Some(true) => (mark(Tone::Good, "✓ the steady state holds")),
+                    Some(false) => (mark(Tone::Bad, "✕ the steady state does not hold")),
+                    None => (mark(Tone::Asks, "~ the steady state could not be read")),
+                }
+                ", seen by " strong { (look.by.name) } " " (moment(look.at, now))
+            }
+        }
+        @if let (Some(called), true) = (incident.escalations.last(), incident.is_open()) {
+            p.notice.asks {
+                (called.runbook) " is not run again: " (called.why) ". "
+                @if called.to.is_empty() { "A person is needed." } @else { "Called: " (called.to.join(", ")) "." }
             }
         }
         @if let Some(into) = incident.merged_into { p.notice { "It goes on as " a href={ "/incidents/" (into) } { (into) } "." } }
@@ -201,7 +217,7 @@ fn alerts(incident: &Incident, now: Timestamp) -> Markup {
 }
 
 /// All of it in one order, the newest first: that is what is looked for at night.
-fn timeline(incident: &Incident, story: &Story, is_latest: bool, now: Timestamp) -> Markup {
+fn timeline(incident: &Incident, story: &Part, is_latest: bool, now: Timestamp) -> Markup {
     let address = format!("/incidents/{}", incident.id);
     html! {
         @if !is_latest { p { a href={ (address) "#timeline-title" } { "Show the latest entries" } } }

@@ -18,7 +18,7 @@ use runbook_core::{
     Timestamp, Value,
     alert::{Alert, AlertStatus},
     event::{Actor, Channel, Created, RunId},
-    incident::{Closing, IncidentId, Input, Opening, Origin},
+    incident::{Closing, IncidentId, Input, Opening, Origin, Steadiness},
     runbook::{Runbook, Source},
     severity::Matrix,
 };
@@ -177,7 +177,7 @@ impl Past {
             // All but the latest are over.
             if number + OPEN < args.incidents {
                 self.say(incident, || Input::Resolve {
-                    steady: None,
+                    steady: Steadiness::Undeclared,
                     force: Some("over".to_owned()),
                     reason: None,
                 })
@@ -369,6 +369,10 @@ struct Rewritten {
 impl House for Rewritten {
     fn runbooks(&self) -> Vec<Arc<Runbook>> {
         Vec::new()
+    }
+
+    async fn reader(&self, environment: &str) -> Result<Engine, String> {
+        self.engine(environment).await
     }
 
     async fn engine(&self, _: &str) -> Result<Engine, String> {
