@@ -78,6 +78,7 @@ mod tests {
     use runbook_core::{
         Timestamp,
         event::{Actor, Body, Created, Event},
+        policy::Policy,
     };
     use serde_json::json;
     use uuid::Uuid;
@@ -87,7 +88,7 @@ mod tests {
     fn tip(number: u128) -> Tip {
         let created: Created = serde_json::from_value(json!({
             "runbook": { "apiVersion": "runbook/v1", "name": "one", "steps": [] },
-            "inputs": {}, "environment": "test", "speed": 1, "hands": "live", "policy": {},
+            "inputs": {}, "environment": "test", "speed": 1, "hands": "live", "policy": Policy::default(),
         }))
         .unwrap();
         let body = Body::RunCreated(Box::new(created));
