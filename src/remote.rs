@@ -21,6 +21,8 @@ use crate::exit::{CliError, Exit};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
+/// How many pages of a list are asked for.
+const MOST_PAGES: usize = 100;
 
 /// A server, and who one is there.
 #[derive(Debug)]
@@ -78,6 +80,24 @@ impl Remote {
 
     pub async fn get(&self, path: &str) -> Result<Value, CliError> {
         Ok(self.ask(self.request(Method::GET, path)?).await?.body)
+    }
+
+    /// What a list holds, page by page.
+    pub async fn all(&self, path: &str) -> Result<Vec<Value>, CliError> {
+        let mut found = Vec::new();
+        let mut next = path.to_owned();
+        for _ in 0..MOST_PAGES {
+            let mut page = self.get(&next).await?;
+            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                return Err(CliError::failed(format!("what the server answers at {path} is no list")));
+            };
+            found.extend(items);
+            let Some(after) = page["next"].as_str() else { return Ok(found) };
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("after", after).finish();
+            next = format!("{path}?{query}");
+        }
+        Err(CliError::failed(format!("the server's list at {path} has no end")))
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, CliError> {

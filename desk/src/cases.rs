@@ -65,6 +65,12 @@ struct KeptEntry {
     hash: String,
 }
 
+impl KeptEntry {
+    fn into_record(self) -> Record {
+        Record { seq: self.seq, bytes: self.bytes.into_bytes(), hash: self.hash }
+    }
+}
+
 impl Kept for KeptEntry {
     const KIND: &'static str = "incident_entry";
     /// Lists are ordered by this; entries by their number, whatever the clock said.
@@ -318,17 +324,37 @@ async fn records(shelf: &Arc<dyn Shelf>, id: IncidentId, after: u64) -> Result<V
         let Some(last) = page.last() else { return Ok(found) };
         place = (self::place(last.value.seq), last.id.clone());
         let full = page.len() == FETCHED;
-        found.extend(page.into_iter().map(|entry| {
-            let KeptEntry { seq, bytes, hash, .. } = entry.value;
-            Record { seq, bytes: bytes.into_bytes(), hash }
-        }));
+        found.extend(page.into_iter().map(|found| found.value.into_record()));
         if !full {
             return Ok(found);
         }
     }
 }
 
-fn unreadable(id: IncidentId, error: &dyn std::fmt::Display) -> DeskError {
+/// The last entries of an incident before a number, in their order.
+pub(crate) async fn tail(
+    shelf: &Arc<dyn Shelf>,
+    id: IncidentId,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Record>, JournalError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let query = DocumentQuery {
+        parent: Some(id.to_string()),
+        order: Order::NewestFirst,
+        // Before the first that any entry of that number could have.
+        after: Some((place(before), String::new())),
+        limit,
+        ..DocumentQuery::default()
+    };
+    let mut page = kept::list::<KeptEntry>(shelf, query).await?;
+    page.reverse();
+    Ok(page.into_iter().map(|found| found.value.into_record()).collect())
+}
+
+pub(crate) fn unreadable(id: IncidentId, error: &dyn std::fmt::Display) -> DeskError {
     let (kind, id) = ("incident".to_owned(), id.to_string());
     JournalError::Unreadable { kind, id, why: error.to_string() }.into()
 }

@@ -9,6 +9,7 @@ mod correlate;
 mod deliver;
 pub mod detect;
 pub mod kept;
+pub mod latest;
 mod resolve;
 mod sheet;
 mod start;

@@ -15,7 +15,7 @@ use runbook_core::{
     run::{Input, Run},
 };
 use runbook_engine::{EngineError, Until, scope};
-use runbook_journal::{DocumentQuery, JournalError, Mark, Order, RunHead, RunQuery};
+use runbook_journal::{DocumentQuery, JournalError, Mark, Order, RunHead, RunQuery, every_run};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
@@ -208,16 +208,9 @@ impl Supervisor<'_> {
     async fn open(&self) -> Result<BTreeMap<RunId, RunHead>, DeskError> {
         let mut open = BTreeMap::new();
         for status in ["running", "waiting"] {
-            let mut query = RunQuery { status: Some(status.to_owned()), limit: PAGE, ..RunQuery::default() };
-            loop {
-                let heads = self.desk.shelf.runs(&query).await?;
-                query.before = heads.last().map(|head| head.run);
-                let more = heads.len() == PAGE;
-                open.extend(heads.into_iter().map(|head| (head.run, head)));
-                if !more {
-                    break;
-                }
-            }
+            let query = RunQuery { status: Some(status.to_owned()), ..RunQuery::default() };
+            let heads = every_run(self.desk.shelf.as_ref(), query).await?;
+            open.extend(heads.into_iter().map(|head| (head.run, head)));
         }
         Ok(open)
     }

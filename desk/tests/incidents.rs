@@ -15,7 +15,7 @@ use runbook_core::{
     alert::{Alert, AlertStatus},
     change::Observed,
     duration::Duration,
-    event::{Actor, Channel, Created, Hands, RunId},
+    event::{Actor, Body, Channel, Created, Event, Hands, Record, RunId},
     fault::Fault,
     incident::{Closing, Incident, IncidentId, Input, Opening, Origin, State},
     parse,
@@ -25,9 +25,9 @@ use runbook_core::{
     spec::{ActionSpec, Effect, Grade, Reads, UndoSupport},
     timeline::Entry,
 };
-use runbook_desk::{Desk, DeskError, House, Parcel, Start, story::Heard};
-use runbook_engine::{Engine, NoSecrets, Setup, Until, clock::Manual};
-use runbook_journal::{Memory, Shelf};
+use runbook_desk::{Desk, DeskError, House, Parcel, Start, latest::Place, story::Heard};
+use runbook_engine::{Clock as _, Engine, NoSecrets, Setup, Until, clock::Manual};
+use runbook_journal::{Batch, Memory, RunQuery, Shelf};
 use serde_json::json;
 
 const RUNBOOK: &str = r#"
@@ -340,6 +340,87 @@ async fn an_incident_is_one_story_with_its_runs_and_goes_on_where_it_was_heard()
     assert_eq!(news.iter().map(|entry| entry.kind.as_str()).collect::<Vec<_>>(), ["noted"]);
     let own = room.desk.story(&incident, |_| false).await.unwrap();
     assert!(own.iter().all(|entry| entry.run.is_none()), "others see no runs of which they may know nothing");
+}
+
+/// Numbers that are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+impl Room {
+    /// One more entry in a run, as whoever takes it over makes.
+    async fn resumed(&self, run: RunId) {
+        let shelf = self.desk.shelf();
+        let last = shelf.read(run, 0).await.unwrap().pop().unwrap();
+        let (seq, at) = (last.seq + 1, self.clock.now());
+        let body = Body::RunResumed { owner: format!("host-{seq}") };
+        let record = Record::seal(&Event { seq, at, actor: Actor::engine(), body }, &last.hash).unwrap();
+        let runs = shelf.runs(&RunQuery { limit: 1_000, ..RunQuery::default() }).await.unwrap();
+        let summary = runs.into_iter().find(|head| head.run == run).unwrap().summary;
+        shelf.append(Batch { run, after: last.seq, records: vec![record], summary }).await.unwrap();
+    }
+
+    /// Something that happens to the incident or to one of its runs, now and then at the same moment as
+    /// what was before.
+    async fn happens(&self, id: IncidentId, runs: &[RunId], dice: &mut Dice) {
+        self.clock.advance(Duration::from_secs(dice.roll(3)));
+        match dice.roll(runs.len() as u64 + 2) as usize {
+            number if number < runs.len() => self.resumed(runs[number]).await,
+            number => {
+                let note = || Input::Note { text: format!("note {number}") };
+                self.desk.say(id, &ada(), note).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_story_is_read_from_its_end_in_pages_whatever_happens_meanwhile() {
+    let room = Room::new(RUNBOOK);
+    let id = room.declared().await;
+    let mut dice = Dice(7);
+    let mut runs = Vec::new();
+    for _ in 0..8 {
+        runs.push(room.run(id).await);
+        // Some runs are over before others begin; the first goes on through all of it.
+        let from = if dice.roll(2) == 0 { 0 } else { runs.len() - 1 };
+        for _ in 0..40 {
+            room.happens(id, &runs[from..], &mut dice).await;
+        }
+    }
+    let incident = room.desk.incident(id).await.unwrap();
+    let whole = room.desk.story(&incident, |_| true).await.unwrap();
+    assert!(whole.len() > 300);
+    for limit in [3, 50, 1_000] {
+        let (mut told, mut before) = (Vec::new(), None);
+        loop {
+            let part = room.desk.story_before(&incident, |_| true, before, limit).await.unwrap();
+            assert!(part.entries.len() == limit || part.next.is_none());
+            told.extend(part.entries);
+            before = part.next;
+            if before.is_none() {
+                break;
+            }
+            // What is new is no part of what was before.
+            room.happens(id, &runs, &mut dice).await;
+        }
+        told.reverse();
+        // The last page began where the story ended at that moment.
+        let whole = room.desk.story(&incident, |_| true).await.unwrap();
+        assert!(whole.starts_with(&told), "pages of {limit}");
+        assert!(told.len() > 300);
+    }
+    let own = room.desk.story_before(&incident, |_| false, None, 1_000).await.unwrap();
+    assert!(own.entries.iter().all(|entry| entry.run.is_none()) && own.next.is_none());
+    let none = Incident::clone(&incident);
+    let beginning = Place { at: Timestamp::UNIX_EPOCH, run: None, seq: 1 };
+    let nothing = room.desk.story_before(&none, |_| true, Some(beginning), 10).await.unwrap();
+    assert_eq!((nothing.entries, nothing.next), (vec![], None));
 }
 
 #[tokio::test]

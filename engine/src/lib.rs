@@ -10,6 +10,7 @@ mod log;
 mod mask;
 mod perform;
 mod pipe;
+mod recall;
 mod tip;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,7 +24,7 @@ use runbook_core::{
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery};
+use runbook_journal::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, every_run};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ pub use crate::{
     log::scope,
     mask::{NoSecrets, Secrets},
 };
-use crate::{perform::Performer, tip::Tip};
+use crate::{perform::Performer, recall::Recall, tip::Tip};
 
 /// What an engine works with.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ pub struct Engine {
     performer: Arc<Performer>,
     clock: Arc<dyn Clock>,
     owner: String,
+    recall: Recall,
 }
 
 /// How often what a person said is tried again when others append at the same moment.
@@ -86,6 +88,7 @@ impl Engine {
             performer: Arc::new(performer),
             clock: setup.clock,
             owner: setup.owner,
+            recall: Recall::default(),
         }
     }
 
@@ -174,7 +177,7 @@ impl Engine {
     /// Records what a person said, and what follows from it at once. Whoever drives the run goes on
     /// from there.
     pub async fn say(&self, run: RunId, actor: &Actor, input: Input) -> Result<Run, EngineError> {
-        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        let mut tip = self.tip(run).await?;
         for _ in 0..MOST_TRIES {
             match tip.decide_and_append(self.journal.as_ref(), input.clone(), actor, self.clock.now()).await {
                 Err(EngineError::Journal(JournalError::Moved { .. })) => {
@@ -189,7 +192,48 @@ impl Engine {
 
     /// The state of a run.
     pub async fn load(&self, run: RunId) -> Result<Run, EngineError> {
-        load(self.journal.as_ref(), run).await
+        Ok(Arc::unwrap_or_clone(self.shared(run).await?))
+    }
+
+    /// The state of a run, shared with whoever else looks at it.
+    pub async fn shared(&self, run: RunId) -> Result<Arc<Run>, EngineError> {
+        Ok(self.tip(run).await?.run)
+    }
+
+    /// The state of a run of a list, or a newer one: nothing is read of one that has not moved since it
+    /// was last looked at.
+    pub async fn glance(&self, head: &RunHead) -> Result<Arc<Run>, EngineError> {
+        match self.recall.get(head.run) {
+            Some((tip, _)) if tip.run.seq == head.seq => Ok(tip.run),
+            _ => self.shared(head.run).await,
+        }
+    }
+
+    /// The runs that ask people something, of those that are `wanted`; the oldest first.
+    pub async fn asking(
+        &self,
+        environment: Option<&str>,
+        wanted: impl Fn(&RunHead) -> bool,
+    ) -> Result<Vec<Arc<Run>>, EngineError> {
+        let mut asking = Vec::new();
+        for status in ["waiting", "running"] {
+            let (status, environment) = (Some(status.to_owned()), environment.map(str::to_owned));
+            let open = RunQuery { status, environment, ..RunQuery::default() };
+            for head in every_run(self.journal.as_ref(), open).await?.iter().filter(|head| wanted(head)) {
+                let run = self.glance(head).await?;
+                if run.questions().next().is_some() {
+                    asking.push(run);
+                }
+            }
+        }
+        asking.sort_by_key(|run| run.id);
+        // One that goes on to wait between the two lists is in both.
+        asking.dedup_by_key(|run| run.id);
+        Ok(asking)
+    }
+
+    async fn tip(&self, run: RunId) -> Result<Tip, EngineError> {
+        Tip::recall(self.journal.as_ref(), &self.recall, run).await
     }
 
     /// All events of a run with the hashes that chain them.
@@ -198,6 +242,20 @@ impl Engine {
         if records.is_empty() {
             return Err(EngineError::UnknownRun(run));
         }
+        records.iter().map(|record| Ok((record.open()?, record.hash.clone()))).collect()
+    }
+
+    /// The events of a run that come after one, at most this many.
+    pub async fn part(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(Event, String)>, EngineError> {
+        // Entries are numbered without a gap.
+        let before = after.saturating_add(limit as u64).saturating_add(1);
+        let mut records = self.journal.tail(run, before, limit).await?;
+        records.retain(|record| record.seq > after);
         records.iter().map(|record| Ok((record.open()?, record.hash.clone()))).collect()
     }
 

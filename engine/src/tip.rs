@@ -10,9 +10,9 @@ use runbook_core::{
 };
 use runbook_journal::{Batch, Journal};
 
-use crate::EngineError;
+use crate::{EngineError, recall::Recall};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tip {
     pub run: Arc<Run>,
     hash: String,
@@ -29,15 +29,49 @@ impl Tip {
     }
 
     pub async fn load(journal: &dyn Journal, id: RunId) -> Result<Self, EngineError> {
-        let records = journal.read(id, 0).await?;
-        let (Some(first), Some(last)) = (records.first(), records.last()) else {
-            return Err(EngineError::UnknownRun(id));
+        Self::of(id, &journal.read(id, 0).await?)
+    }
+
+    /// The same, from what was remembered of the run.
+    pub async fn recall(journal: &dyn Journal, recall: &Recall, id: RunId) -> Result<Self, EngineError> {
+        let known = recall.get(id);
+        // With the last record that is known: the store may be another one by now.
+        let after = known.as_ref().map_or(0, |(tip, _)| tip.run.seq - 1);
+        let mut records = journal.read(id, after).await?;
+        let (tip, before) = match known {
+            Some((mut tip, bytes)) if records.first().is_some_and(|first| first.hash == tip.hash) => {
+                tip.extend(records.get(1..).unwrap_or_default())?;
+                records.remove(0);
+                (tip, bytes)
+            }
+            Some(_) => {
+                records = journal.read(id, 0).await?;
+                (Self::of(id, &records)?, 0)
+            }
+            None => (Self::of(id, &records)?, 0),
         };
-        let mut run = Run::begin(id, &first.open()?)?;
-        for record in records.iter().skip(1) {
+        if !records.is_empty() {
+            recall.put(&tip, before + records.iter().map(|record| record.bytes.len()).sum::<usize>());
+        }
+        Ok(tip)
+    }
+
+    fn of(id: RunId, records: &[Record]) -> Result<Self, EngineError> {
+        let Some((first, rest)) = records.split_first() else { return Err(EngineError::UnknownRun(id)) };
+        let run = Run::begin(id, &first.open()?)?;
+        let mut tip = Self { run: Arc::new(run), hash: first.hash.clone() };
+        tip.extend(rest)?;
+        Ok(tip)
+    }
+
+    fn extend(&mut self, records: &[Record]) -> Result<(), EngineError> {
+        let Some(last) = records.last() else { return Ok(()) };
+        let run = Arc::make_mut(&mut self.run);
+        for record in records {
             run.apply(&record.open()?)?;
         }
-        Ok(Self { run: Arc::new(run), hash: last.hash.clone() })
+        self.hash.clone_from(&last.hash);
+        Ok(())
     }
 
     /// Takes in what others have appended since.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use runbook_core::duration::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,7 +17,7 @@ use crate::{
     config::SessionLifetimes,
     cookies::{Cookie, Transport},
     oidc::Claimed,
-    random::Secret,
+    random::{Secret, bytes},
 };
 
 /// What a browser holds.
@@ -125,6 +126,34 @@ impl SessionSecret {
     }
 }
 
+/// How long a token is: 256 bits in base64url.
+const TOKEN: usize = 43;
+
+/// The token of forms as it is written into one page: another text each time. A page is sent packed, and
+/// how small it becomes would tell of a text that stays the same whether a guess at it, which somebody
+/// else has brought into the page, was right.
+///
+/// # Errors
+/// Where the operating system gives no random bytes.
+pub fn masked(token: &SecretString) -> Result<SecretString, NoRandomness> {
+    let pad: [u8; TOKEN] = bytes()?;
+    let mut both = pad.to_vec();
+    both.extend(token.expose_secret().bytes().zip(pad).map(|(byte, pad)| byte ^ pad));
+    Ok(URL_SAFE_NO_PAD.encode(both).into())
+}
+
+/// Whether this is the token, or came of it for a page.
+pub fn is_token(token: &SecretString, given: &[u8]) -> bool {
+    let both = URL_SAFE_NO_PAD.decode(given).unwrap_or_default();
+    let unmasked: Vec<u8> = match both.split_at_checked(TOKEN) {
+        Some((pad, rest)) if rest.len() == TOKEN => {
+            pad.iter().zip(rest).map(|(pad, byte)| pad ^ byte).collect()
+        }
+        _ => given.to_vec(),
+    };
+    token.expose_secret().as_bytes().ct_eq(&unmasked).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +219,31 @@ mod tests {
         assert_eq!((rotated.created_at, rotated.last_seen_at), (NOON, after(3600)));
         assert!(!new.csrf_matches(old.csrf().expose_secret()));
         assert!(new.csrf_matches(new.csrf().expose_secret()));
+    }
+
+    #[test]
+    fn each_page_has_another_text_for_the_same_token() {
+        let (secret, other) =
+            (SessionSecret(Secret::fresh().unwrap()), SessionSecret(Secret::fresh().unwrap()));
+        let (token, others) = (secret.csrf(), other.csrf());
+        assert!(is_token(&token, token.expose_secret().as_bytes()));
+        let pages: Vec<_> = (0..10).map(|_| masked(&token).unwrap().expose_secret().to_owned()).collect();
+        for (index, page) in pages.iter().enumerate() {
+            assert!(is_token(&token, page.as_bytes()));
+            assert!(!is_token(&others, page.as_bytes()));
+            assert!(!pages[..index].contains(page) && !page.contains(token.expose_secret()));
+            for wrong in [
+                &page[1..],
+                &page[..page.len() - 4],
+                &format!("{page}AAAA"),
+                &page.replacen(|_| true, "-_", 1),
+            ] {
+                assert!(!is_token(&token, wrong.as_bytes()), "{wrong:?} was taken");
+            }
+        }
+        for wrong in ["", "A", &"A".repeat(115), &"A".repeat(43)] {
+            assert!(!is_token(&token, wrong.as_bytes()), "{wrong:?} was taken");
+        }
     }
 
     #[test]

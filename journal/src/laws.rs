@@ -55,6 +55,7 @@ macro_rules! laws {
 /// All laws.
 pub const ALL: &[Law] = laws![
     append::records_are_read_back_as_they_were_written,
+    append::a_run_is_read_from_its_end,
     append::an_unknown_run_has_nothing,
     append::a_batch_that_comes_too_late_leaves_no_trace,
     append::one_of_many_wins_each_entry,

@@ -63,6 +63,14 @@ pub trait Journal: Debug + Send + Sync {
     /// no run has more than [`MOST_ENTRIES`].
     async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError>;
 
+    /// The last records of a run before a sequence number, at most this many, in order: where a
+    /// reader who goes back through a long run reads on.
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let mut records = self.read(run, 0).await?;
+        records.retain(|record| record.seq < before);
+        Ok(records.split_off(records.len().saturating_sub(limit)))
+    }
+
     /// What the journal says a run's last sequence number is; `None` for an unknown run.
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError>;
 
@@ -96,6 +104,24 @@ pub trait Journal: Debug + Send + Sync {
 
     /// How safe an acknowledged record is, for reports: `sqlite, WAL, synchronous=FULL`.
     fn durability(&self) -> String;
+}
+
+/// All runs of a kind, newest first, however many there are.
+pub async fn every_run(
+    journal: &(impl Journal + ?Sized),
+    query: RunQuery,
+) -> Result<Vec<RunHead>, JournalError> {
+    let mut query = RunQuery { limit: MOST_RUNS, ..query };
+    let mut found = Vec::new();
+    loop {
+        let page = journal.runs(&query).await?;
+        let full = page.len() == MOST_RUNS;
+        query.before = page.last().map(|last| last.run);
+        found.extend(page);
+        if !full {
+            return Ok(found);
+        }
+    }
 }
 
 /// Records to add to one run.

@@ -70,6 +70,13 @@ impl Journal for Memory {
         Ok(records[start..].to_vec())
     }
 
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let state = self.state();
+        let records = state.runs.get(&run).map_or(&[][..], |kept| &kept.records);
+        let end = usize::try_from(before.saturating_sub(1)).unwrap_or(usize::MAX).min(records.len());
+        Ok(records[end.saturating_sub(limit)..end].to_vec())
+    }
+
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
         Ok(self.state().runs.get(&run).map(Kept::head))
     }

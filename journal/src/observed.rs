@@ -59,6 +59,9 @@ impl<J: Journal + ?Sized> Journal for Observed<J> {
     async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
         self.inner.read(run, after).await
     }
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.inner.tail(run, before, limit).await
+    }
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
         self.inner.head(run).await
     }

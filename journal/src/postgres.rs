@@ -100,6 +100,10 @@ impl Journal for Postgres {
         self.0.records(run, after).await
     }
 
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.0.tail(run, before, limit).await
+    }
+
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
         self.0.head(run).await
     }

@@ -139,6 +139,10 @@ impl Journal for Sqlite {
         self.reader.records(run, after).await
     }
 
+    async fn tail(&self, run: RunId, before: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.reader.tail(run, before, limit).await
+    }
+
     async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
         self.reader.head(run).await
     }

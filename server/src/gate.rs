@@ -12,12 +12,11 @@ use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use runbook_desk::kept;
 use runbook_identity::{
     Identity, Permission, Rights, Scope, Via, may,
-    sessions::SessionSecret,
+    sessions::{self, SessionSecret},
     tokens::{self, Presented},
 };
 use runbook_journal::Expect;
-use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{
@@ -302,7 +301,7 @@ async fn own_pages_only(site: &Site, caller: &Caller, request: Request) -> Resul
 }
 
 fn matches(csrf: &SecretString, given: &[u8]) -> bool {
-    csrf.expose_secret().as_bytes().ct_eq(given).into()
+    sessions::is_token(csrf, given)
 }
 
 fn wrong_token() -> Problem {

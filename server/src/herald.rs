@@ -17,7 +17,7 @@ use runbook_desk::{
     cases::Head,
     kept::{self, Kept},
 };
-use runbook_journal::{DocumentQuery, Expect, Mark, RunHead, RunQuery};
+use runbook_journal::{DocumentQuery, Expect, Mark, RunHead, RunQuery, every_run};
 use runbook_notify::{Approval, Incident, News, Notice, Outbox, Outcome, Run as Mentioned, Vote};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -86,10 +86,13 @@ impl Herald {
 
     async fn look(&mut self) -> Result<(), Problem> {
         let mut heads: BTreeMap<RunId, RunHead> = BTreeMap::new();
-        for (status, limit) in [(Some("running"), OPEN), (Some("waiting"), OPEN), (None, NEWEST)] {
-            let query = RunQuery { status: status.map(str::to_owned), limit, ..RunQuery::default() };
-            heads.extend(self.site.records.runs(&query).await?.into_iter().map(|head| (head.run, head)));
+        for status in ["running", "waiting"] {
+            let open = RunQuery { status: Some(status.to_owned()), ..RunQuery::default() };
+            let open = every_run(self.site.shelf().as_ref(), open).await?;
+            heads.extend(open.into_iter().map(|head| (head.run, head)));
         }
+        let newest = RunQuery { limit: NEWEST, ..RunQuery::default() };
+        heads.extend(self.site.records.runs(&newest).await?.into_iter().map(|head| (head.run, head)));
         for head in heads.values() {
             self.run(head).await?;
         }

@@ -20,6 +20,7 @@ mod rules;
 mod shelf;
 mod site;
 mod slack;
+mod small;
 mod sweep;
 mod throttle;
 pub mod tls;
@@ -69,6 +70,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(middleware::from_fn_with_state(site.clone(), pages::in_words))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn(small::send))
         // Around all of it: what took too long or panicked is counted and has an id too.
         .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .with_state(site)

@@ -6,8 +6,6 @@ use runbook_core::{
     secret,
     timeline::crowd,
 };
-use runbook_engine::Engine;
-use runbook_journal::RunQuery;
 use serde_json::Value;
 use url::Url;
 
@@ -44,8 +42,8 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
     let engine = reading::engine(app).await?;
     let runs = match &args.run {
-        Some(text) => vec![engine.load(run_id::resolve(&engine, text).await?).await?],
-        None => open_runs(&engine, app).await?,
+        Some(text) => vec![engine.shared(run_id::resolve(&engine, text).await?).await?],
+        None => engine.asking(app.global.env.as_deref(), |_| true).await?,
     };
     let open = || {
         runs.iter().flat_map(|run| run.questions().map(move |(node, question)| Open { run, node, question }))
@@ -64,21 +62,6 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let told: Vec<String> = open().map(|open| open.text(now, paint, app.global.verbose > 0)).collect();
     app.print(&told.join("\n"));
     Ok(Exit::Success)
-}
-
-/// The runs that have not ended, oldest first, as far as the journal lists them.
-async fn open_runs(engine: &Engine, app: &App) -> Result<Vec<Run>, CliError> {
-    let mut runs = Vec::new();
-    for status in ["waiting", "running"] {
-        let environment = app.global.env.clone();
-        let query =
-            RunQuery { status: Some(status.to_owned()), environment, limit: 1000, ..RunQuery::default() };
-        for head in engine.runs(&query).await? {
-            runs.push(engine.load(head.run).await?);
-        }
-    }
-    runs.sort_by_key(|run: &Run| run.id);
-    Ok(runs)
 }
 
 /// One open question.

@@ -1,45 +1,31 @@
-//! `runbook bench`: measure the engine: throughput, latency, durability.
+//! `runbook bench`: measure the engine, or the server.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+mod engine;
+mod scratch;
+mod server;
 
-use async_trait::async_trait;
-use futures::stream::{self, TryStreamExt as _};
-use runbook_contract::{Action, Cx, Registry};
-use runbook_core::{
-    Timestamp, Value,
-    change::Observed,
-    event::{Actor, Created, Hands, Record, RunId},
-    fault::Fault,
-    policy::Policy,
-    runbook::Runbook,
-    spec::{ActionSpec, Effect, Grade, Reads, UndoSupport},
-};
-use runbook_engine::{Engine, NoSecrets, Setup, System, Until};
-use runbook_journal::{
-    Address, Batch, Claim, Journal, JournalError, Mark, Memory, Postgres, RunHead, RunQuery, Sqlite, bare,
-};
-use serde_json::json;
+use std::path::PathBuf;
 
 use crate::{
     cli::App,
     exit::{CliError, Exit},
 };
 
-/// Measure the engine: throughput, latency, durability.
+/// Measure the engine: throughput, latency, durability; or the server: pages, live updates, deliveries.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   runbook bench
   runbook bench --runs 200 --at-once 16 --output json
   PGPASSWORD=… runbook bench --store postgres://runbook@db.example.com/bench
+  runbook bench --server
+  runbook bench --server --incidents 100 --entries 10000 --deliveries 1000
 
 The actions do nothing, so what is measured is the engine and its journal. Every event is synced
 to the disk of the folder that is named, or to that of the PostgreSQL server. A database must have
-no other runs than such; they stay in it.")]
+no other runs than such; they stay in it.
+
+With --server, a project with many incidents and runs is made there, `runbook serve` is started
+over it on loopback, and asked as a browser, a detector and another process would ask it.")]
 pub struct Args {
     /// How many runs
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -50,359 +36,32 @@ pub struct Args {
     /// How many steps each has
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     steps: u32,
-    /// Where the databases are written, and removed afterwards
+    /// Measure the server instead
+    #[arg(long, conflicts_with_all = ["runs", "at_once", "steps"])]
+    server: bool,
+    /// How many incidents the server has
+    #[arg(long, default_value_t = 1000, requires = "server", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    incidents: u32,
+    /// How many entries their timelines have, with those of their runs
+    #[arg(long, default_value_t = 100_000, requires = "server", value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    entries: u32,
+    /// How many runs wait for people
+    #[arg(long, default_value_t = 200, requires = "server", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    waiting: u32,
+    /// How many deliveries come in the storm
+    #[arg(long, default_value_t = 20_000, requires = "server", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    deliveries: u32,
+    /// How often each page is asked for, and each live update awaited
+    #[arg(long, default_value_t = 100, requires = "server", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    times: u32,
+    /// Where everything is written, and removed afterwards
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
     /// Measure this PostgreSQL database, not SQLite; its password is in PGPASSWORD
-    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "server"])]
     store: Option<String>,
 }
 
-/// How often each measurement is made; the median is told.
-const ROUNDS: usize = 5;
-/// How many runs, one after the other, tell the latency of a step.
-const SINGLE_RUNS: u32 = 50;
-
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
-    match &args.store {
-        Some(url) => on_postgres(&args, url, app).await,
-        None => on_sqlite(&args, app).await,
-    }
-}
-
-async fn on_sqlite(args: &Args, app: &App) -> Result<Exit, CliError> {
-    let folder = Scratch::below(&args.dir)?;
-    let sync = bare::sync_time(&folder.0.join("sync"), 500).map_err(|error| unusable(&error))?;
-    app.say("measuring one run at a time …");
-    let journal = Sqlite::open(&folder.0.join("single.db")).await?;
-    let (single, durability) = latency(Arc::new(journal), args.steps).await?;
-    app.say("recording what the engine hands to its journal …");
-    let batches = recorded(args).await?;
-    let mut rounds = Vec::new();
-    for round in 1..=ROUNDS {
-        app.say(&format!(
-            "measuring {} runs, {} at a time: round {round} of {ROUNDS} …",
-            args.runs, args.at_once
-        ));
-        rounds.push(throughput(&folder, args, round, &batches).await?);
-    }
-    let engine = median(rounds.iter().map(|round| round.engine).collect());
-    let bare = median(rounds.iter().map(|round| round.bare).collect());
-    let ratio = median(rounds.iter().map(|round| round.engine / round.bare).collect());
-    let document = json!({
-        "durability": durability,
-        "disk_sync_ms": milliseconds(sync),
-        "step_ms": milliseconds(single),
-        "steps": args.steps,
-        "runs": args.runs,
-        "at_once": args.at_once,
-        "batches": batches.len(),
-        "engine_batches_per_s": engine,
-        "sqlite_batches_per_s": bare,
-        "ratio": ratio,
-    });
-    if app.is_json() {
-        app.print(&format!("{document:#}\n"));
-        return Ok(Exit::Success);
-    }
-    app.print(&format!(
-        "durability   {durability}, every event synced\n\
-         disk         {:.3} ms to sync a page\n\
-         one run      {:.3} ms a step, {} steps, no-op\n\
-         many runs    {engine:.0} batches/s, {} runs, {} at a time\n\
-         SQLite       {bare:.0} batches/s for the same batches, {} to a transaction\n\
-         ratio        {:.0} %\n",
-        milliseconds(sync),
-        milliseconds(single),
-        args.steps,
-        args.runs,
-        args.at_once,
-        args.at_once,
-        ratio * 100.0,
-    ));
-    Ok(Exit::Success)
-}
-
-async fn on_postgres(args: &Args, url: &str, app: &App) -> Result<Exit, CliError> {
-    let journal: Arc<dyn Journal> = Arc::new(emptied(url).await?);
-    app.say("measuring one run at a time …");
-    let (single, durability) = latency(journal.clone(), args.steps).await?;
-    app.say("recording what the engine hands to its journal …");
-    let batches = recorded(args).await?.len();
-    let mut rounds = Vec::new();
-    for round in 1..=ROUNDS {
-        app.say(&format!(
-            "measuring {} runs, {} at a time: round {round} of {ROUNDS} …",
-            args.runs, args.at_once
-        ));
-        let took = many_runs(&engine(journal.clone()), args).await?;
-        rounds.push(batches as f64 / took.as_secs_f64());
-    }
-    let rate = median(rounds);
-    let document = json!({
-        "durability": durability,
-        "step_ms": milliseconds(single),
-        "steps": args.steps,
-        "runs": args.runs,
-        "at_once": args.at_once,
-        "batches": batches,
-        "engine_batches_per_s": rate,
-    });
-    if app.is_json() {
-        app.print(&format!("{document:#}\n"));
-        return Ok(Exit::Success);
-    }
-    app.print(&format!(
-        "durability   {durability}, every event synced\n\
-         one run      {:.3} ms a step, {} steps, no-op\n\
-         many runs    {rate:.0} batches/s, {} runs, {} at a time\n",
-        milliseconds(single),
-        args.steps,
-        args.runs,
-        args.at_once,
-    ));
-    Ok(Exit::Success)
-}
-
-/// A database that holds nothing but what such measurements have left.
-async fn emptied(url: &str) -> Result<Postgres, CliError> {
-    let address = Address::parse(url)
-        .map_err(|bad| CliError::invalid(format!("--store cannot be used: {bad}")).hint(bad.hint))?;
-    let address = match std::env::var("PGPASSWORD") {
-        Ok(password) => address.with_password(&password.into()),
-        Err(_) => address,
-    };
-    let journal = Postgres::open(address).await?;
-    let others = |head: &RunHead| head.summary.runbook != BENCH || head.summary.environment != BENCH;
-    let newest = RunQuery { limit: usize::MAX, ..RunQuery::default() };
-    if journal.runs(&newest).await?.iter().any(others) {
-        return Err(CliError::invalid("that database holds runs, and a measurement would leave more in it")
-            .hint("name one of its own: `createdb bench`"));
-    }
-    Ok(journal)
-}
-
-/// The median time of a step, in runs one after the other.
-async fn latency(journal: Arc<dyn Journal>, steps: u32) -> Result<(Duration, String), CliError> {
-    let engine = engine(journal);
-    let mut taken = Vec::new();
-    for _ in 0..SINGLE_RUNS {
-        let began = Instant::now();
-        one_run(&engine, steps).await?;
-        taken.push(began.elapsed() / steps);
-    }
-    taken.sort();
-    let median = taken.get(taken.len() / 2).copied().unwrap_or_default();
-    Ok((median, engine.durability()))
-}
-
-/// One round: what the engine did, and what SQLite alone does with the same batches.
-struct Round {
-    engine: f64,
-    bare: f64,
-}
-
-/// The batches of all runs in their order: what follows from one result each. (The engine hands in
-/// several at once where one run is faster than the disk.)
-async fn recorded(args: &Args) -> Result<Arc<Vec<Batch>>, CliError> {
-    let journal = Arc::new(Recording { inner: Memory::new(), batches: Mutex::default() });
-    many_runs(&engine(journal.clone()), args).await?;
-    let batches = std::mem::take(&mut *journal.batches.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Arc::new(batches))
-}
-
-async fn many_runs(engine: &Engine, args: &Args) -> Result<Duration, CliError> {
-    let began = Instant::now();
-    stream::iter((0..args.runs).map(|_| Ok::<_, CliError>(())))
-        .try_for_each_concurrent(args.at_once as usize, |()| async {
-            let (engine, steps) = (engine.clone(), args.steps);
-            let run = tokio::spawn(async move { one_run(&engine, steps).await });
-            run.await.map_err(|error| unusable(&error))?
-        })
-        .await?;
-    Ok(began.elapsed())
-}
-
-async fn throughput(
-    folder: &Scratch,
-    args: &Args,
-    round: usize,
-    batches: &Arc<Vec<Batch>>,
-) -> Result<Round, CliError> {
-    let sqlite = Sqlite::open(&folder.0.join(format!("many-{round}.db"))).await?;
-    let took = many_runs(&engine(Arc::new(sqlite)), args).await?;
-    let path = folder.0.join(format!("bare-{round}.db"));
-    let (at_once, count, batches) = (args.at_once as usize, batches.len(), batches.clone());
-    let alone = tokio::task::spawn_blocking(move || bare::commit(&path, &batches, at_once))
-        .await
-        .map_err(|error| unusable(&error))?
-        .map_err(|error| unusable(&error))?;
-    let rate = |took: Duration| count as f64 / took.as_secs_f64();
-    Ok(Round { engine: rate(took), bare: rate(alone) })
-}
-
-async fn one_run(engine: &Engine, steps: u32) -> Result<(), CliError> {
-    let run = engine.launch(created(steps)?, Actor::engine(), Until::Ended).await?.finished().await?;
-    match run.status() {
-        "succeeded" => Ok(()),
-        other => Err(CliError::failed(format!("a run that does nothing ended as {other}"))),
-    }
-}
-
-fn engine(journal: Arc<dyn Journal>) -> Engine {
-    let registry = Registry::default().with([Arc::new(Noop { spec: noop() }) as Arc<dyn Action>]);
-    Engine::new(Setup {
-        journal,
-        registry,
-        secrets: Arc::new(NoSecrets),
-        limits: BTreeMap::new(),
-        clock: Arc::new(System),
-        owner: "bench".to_owned(),
-    })
-}
-
-fn created(steps: u32) -> Result<Created, CliError> {
-    let steps: Vec<Value> = (0..steps).map(|n| json!({ "id": format!("step-{n}"), "check": NOOP })).collect();
-    let runbook = json!({ "apiVersion": "runbook/v1", "name": BENCH, "steps": steps });
-    let runbook: Runbook =
-        serde_json::from_value(runbook).map_err(|error| CliError::failed(error.to_string()))?;
-    Ok(Created {
-        runbook: runbook.into(),
-        library: BTreeMap::new(),
-        inputs: json!({}),
-        environment: BENCH.to_owned(),
-        simulated: None,
-        speed: 1,
-        hands: Hands::Live,
-        policy: Policy::default(),
-        reason: None,
-        overriding: false,
-        incident: None,
-        alert: Value::Null,
-        trace_parent: None,
-        bound_to: None,
-        planned_at: None,
-    })
-}
-
-const BENCH: &str = "bench";
-const NOOP: &str = "bench.noop";
-
-/// An action that does nothing.
-#[derive(Debug)]
-struct Noop {
-    spec: ActionSpec,
-}
-
-fn noop() -> ActionSpec {
-    ActionSpec {
-        name: NOOP.to_owned(),
-        summary: "Does nothing".to_owned(),
-        effect: Effect::Read,
-        destructive_when: None,
-        input: json!({ "type": "object" }),
-        output: json!({ "type": "object" }),
-        undo: UndoSupport::None("it does nothing".to_owned()),
-        grade: Grade::Observed,
-        reads: Reads::Configuration,
-        permissions: Vec::new(),
-        example: json!({}),
-    }
-}
-
-#[async_trait]
-impl Action for Noop {
-    fn spec(&self) -> &ActionSpec {
-        &self.spec
-    }
-    async fn observe(&self, _: &Cx, _: &Value) -> Result<Observed, Fault> {
-        Ok(Observed::outputs(json!({ "ok": true })))
-    }
-}
-
-/// A journal that remembers what was appended, so that SQLite alone can be given the same.
-#[derive(Debug)]
-struct Recording {
-    inner: Memory,
-    batches: Mutex<Vec<Batch>>,
-}
-
-#[async_trait]
-impl Journal for Recording {
-    async fn append(&self, batch: Batch) -> Result<(), JournalError> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch.clone());
-        self.inner.append(batch).await
-    }
-    async fn append_all(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).extend(batches.iter().cloned());
-        self.inner.append_all(batches).await
-    }
-    async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
-        self.inner.read(run, after).await
-    }
-    async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
-        self.inner.head(run).await
-    }
-    async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {
-        self.inner.runs(query).await
-    }
-    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
-        self.inner.changed(run, after, since).await
-    }
-    async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {
-        self.inner.claim(run).await
-    }
-    async fn lock(
-        &self,
-        target: &str,
-        run: RunId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<u64, JournalError> {
-        self.inner.lock(target, run, now, until).await
-    }
-    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
-        self.inner.holder(target, now).await
-    }
-    async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
-        self.inner.unlock(target, run).await
-    }
-    fn durability(&self) -> String {
-        self.inner.durability()
-    }
-}
-
-/// A folder of its own, gone when the measurement is over.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn below(dir: &std::path::Path) -> Result<Self, CliError> {
-        let path = dir.join(format!(".runbook-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| {
-            CliError::invalid(format!("{} could not be created: {error}", path.display()))
-                .hint("name another folder with --dir")
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is only in the way of tidiness.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn unusable(error: &dyn std::fmt::Display) -> CliError {
-    CliError::failed(format!("the measurement failed: {error}")).hint("name another folder with --dir")
-}
-
-fn milliseconds(length: Duration) -> f64 {
-    length.as_secs_f64() * 1e3
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    if args.server { server::run(&args, app).await } else { engine::run(&args, app).await }
 }

@@ -25,9 +25,7 @@ pub struct Said {
 
 /// What a server asks, of one run or of all.
 pub async fn open(remote: &Remote, run: Option<&str>) -> Result<Vec<Question>, CliError> {
-    let Value::Array(all) = remote.get("/api/v1/approvals").await? else {
-        return Err(CliError::failed("the server's list of approvals is none"));
-    };
+    let all = remote.all("/api/v1/approvals").await?;
     let newest = all.iter().filter_map(|one| one["run"].as_str()).max().map(str::to_owned);
     let wanted = |one: &Value| match run {
         None => true,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const CONFIGURATION: &str = include_str!("init/runbook.yaml");
-const PLAYBOOK: &str = include_str!("init/high-latency.yaml");
+pub const PLAYBOOK: &str = include_str!("init/high-latency.yaml");
 /// The folder of the journal and of simulated environments.
 const IGNORED: &str = ".runbook/";
 /// A `.gitignore` that is larger is not looked through.

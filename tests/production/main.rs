@@ -72,7 +72,8 @@ fn an_alert_of_the_real_alertmanager_is_brought_to_its_end() {
     let id = incident["id"].as_str().unwrap().to_owned();
     let asked = site.until("the rollback to ask", || {
         let open = server.get("approvals")?;
-        open.as_array()?
+        open["items"]
+            .as_array()?
             .iter()
             .find(|one| one["incident"] == id && one["step"] == "mitigate.rollback")
             .cloned()
@@ -99,9 +100,10 @@ fn an_alert_of_the_real_alertmanager_is_brought_to_its_end() {
     assert_eq!(resolved["resolution"]["verified"], true, "{resolved:#}");
     // The page that was open all the time shows it, without being loaded again.
     watcher.reads(&watched, "resolved");
-    let timeline = server.get(&format!("incidents/{id}/timeline")).unwrap();
-    let kinds: Vec<&str> =
-        timeline.as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect();
+    let timeline = server.get(&format!("incidents/{id}/timeline?limit=500")).unwrap();
+    // The newest first.
+    let entries = timeline["items"].as_array().unwrap().iter().rev();
+    let kinds: Vec<&str> = entries.map(|entry| entry["type"].as_str().unwrap()).collect();
     let in_order = [
         "opened",
         "alert_joined",

@@ -83,7 +83,7 @@ async fn no_planted_secret_gets_out() {
     let open = loop {
         assert!(began.elapsed() < PATIENCE, "the run asks nothing");
         let open: serde_json::Value = serde_json::from_slice(&ask("/api/v1/approvals").await).unwrap();
-        if let Some(first) = open.as_array().unwrap().first() {
+        if let Some(first) = open["items"].as_array().unwrap().first() {
             break first.clone();
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -74,7 +74,7 @@ async fn open_gate(server: &Server, token: &str) -> Value {
     loop {
         assert!(began.elapsed() < PATIENCE, "the run asks nothing");
         let open = get(server, token, "/api/v1/approvals").await;
-        if let Some(first) = open.as_array().and_then(|open| open.first()) {
+        if let Some(first) = open["items"].as_array().and_then(|open| open.first()) {
             return first.clone();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 
 mod provider;
+mod recalled;
 
 use std::{collections::BTreeMap, sync::Arc};
 

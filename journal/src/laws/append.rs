@@ -28,6 +28,31 @@ pub(super) async fn records_are_read_back_as_they_were_written(journal: Arc<dyn 
     assert_eq!(verify(story.run, &written, 77), Ok(()));
 }
 
+pub(super) async fn a_run_is_read_from_its_end(journal: Arc<dyn Journal>) {
+    let mut story = Story::new(1);
+    journal.append(story.tell(40)).await.unwrap();
+    // Another run's entries are not in between.
+    journal.append(Story::new(2).tell(3)).await.unwrap();
+    let all = journal.read(story.run, 0).await.unwrap();
+    let mut found = Vec::new();
+    let mut before = u64::MAX;
+    loop {
+        let page = journal.tail(story.run, before, 7).await.unwrap();
+        assert!(page.len() <= 7);
+        let Some(first) = page.first() else { break };
+        before = first.seq;
+        found.splice(0..0, page);
+    }
+    assert_eq!(found, all);
+    for (before, limit, expected) in
+        [(0, 7, 0..0), (1, 7, 0..0), (2, 7, 0..1), (41, 1, 39..40), (41, 0, 0..0), (99, 99, 0..40)]
+    {
+        let tail = journal.tail(story.run, before, limit).await.unwrap();
+        assert_eq!(tail, all[expected.clone()], "{before}, {limit}");
+    }
+    assert_eq!(journal.tail(Story::new(3).run, u64::MAX, 7).await.unwrap(), []);
+}
+
 pub(super) async fn an_unknown_run_has_nothing(journal: Arc<dyn Journal>) {
     let mut known = Story::new(1);
     journal.append(known.tell(1)).await.unwrap();

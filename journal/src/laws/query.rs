@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use runbook_core::{Timestamp, event::Summary};
 
 use super::Story;
-use crate::{Journal, MOST_RUNS, RunQuery};
+use crate::{Journal, MOST_RUNS, RunQuery, every_run};
 
 pub(super) async fn a_head_has_the_newest_summary(journal: Arc<dyn Journal>) {
     let mut story = Story::new(1);
@@ -97,4 +97,7 @@ pub(super) async fn lists_are_bounded(journal: Arc<dyn Journal>) {
         let runs = journal.runs(&RunQuery { limit, ..RunQuery::default() }).await.unwrap();
         assert_eq!(runs.len(), expected, "limit {limit}");
     }
+    let every = every_run(journal.as_ref(), RunQuery::default()).await.unwrap();
+    let numbers = (1..=MOST_RUNS as u128 + 1).rev().map(|number| Story::new(number).run);
+    assert!(every.iter().map(|head| head.run).eq(numbers), "each once, newest first");
 }

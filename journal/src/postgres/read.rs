@@ -13,6 +13,9 @@ use crate::{Document, DocumentQuery, JournalError, MOST_ENTRIES, Order, RunHead,
 const RECORDS: &str = "SELECT r.seq, r.bytes, r.hash FROM runs JOIN records r ON r.run = runs.num \
     WHERE runs.id = $1 AND r.seq > $2 ORDER BY r.seq LIMIT $3";
 
+const TAIL: &str = "SELECT r.seq, r.bytes, r.hash FROM runs JOIN records r ON r.run = runs.num \
+    WHERE runs.id = $1 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3";
+
 const HEAD: &str = "SELECT seq FROM runs WHERE id = $1";
 
 const RUNS: &str = "SELECT id, seq, updated_at, summary FROM runs \
@@ -33,6 +36,19 @@ impl Inner {
             let why = format!("a run has at most {MOST_ENTRIES} entries");
             return Err(JournalError::Damaged { run, seq: MOST_ENTRIES + 1, why });
         }
+        Ok(records)
+    }
+
+    pub(super) async fn tail(
+        &self,
+        run: RunId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, JournalError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let limit = limit.min(MOST_ENTRIES as usize) as i64;
+        let mut records = self.ask(TAIL, &[&run.to_string(), &before, &limit], record).await?;
+        records.reverse();
         Ok(records)
     }
 

@@ -19,6 +19,9 @@ const IDLE: usize = 2;
 const RECORDS: &str = "SELECT r.seq, r.bytes, r.hash FROM runs JOIN records r ON r.run = runs.num \
     WHERE runs.id = ?1 AND r.seq > ?2 ORDER BY r.seq";
 
+const TAIL: &str = "SELECT r.seq, r.bytes, r.hash FROM runs JOIN records r ON r.run = runs.num \
+    WHERE runs.id = ?1 AND r.seq < ?2 ORDER BY r.seq DESC LIMIT ?3";
+
 const HEAD: &str = "SELECT seq FROM runs WHERE id = ?1";
 
 const RUNS: &str = "SELECT id, seq, updated_at, summary FROM runs \
@@ -69,6 +72,25 @@ impl Reader {
             let why = format!("a run has at most {MOST_ENTRIES} entries");
             return Err(JournalError::Damaged { run, seq: MOST_ENTRIES + 1, why });
         }
+        Ok(records)
+    }
+
+    pub(super) async fn tail(
+        &self,
+        run: RunId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, JournalError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let limit = limit.min(MOST_ENTRIES as usize);
+        let mut records = self
+            .read(move |conn| {
+                let mut statement = conn.prepare_cached(TAIL)?;
+                let rows = statement.query_map((run.to_string(), before, limit), record)?;
+                rows.collect::<Result<Vec<Record>, Error>>()
+            })
+            .await?;
+        records.reverse();
         Ok(records)
     }
 

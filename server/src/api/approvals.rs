@@ -8,47 +8,46 @@ use runbook_core::{
     run::{Input, Question, Run},
 };
 use runbook_identity::Permission;
-use runbook_journal::RunQuery;
+use runbook_journal::RunHead;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ReadProblems, WriteProblems, documents, page::Path, runs};
+use super::{
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path},
+    runs,
+};
 use crate::{
     gate::Caller,
     problem::{Body, Problem},
     site::Site,
 };
 
-/// The most runs that are looked through for open questions.
-const MOST: usize = 1_000;
-
-/// List what is open: gates, choices, manual steps, questions in doubt; the oldest first.
-#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals",
-    responses((status = 200, body = [documents::Question]), ReadProblems))]
-pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
-    let runs = open(&site, &caller).await?;
-    let documents = runs
+/// List what is open: gates, choices, manual steps, questions in doubt; the oldest first. `limit` counts
+/// runs, of which most ask one thing.
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals", params(Paging),
+    responses((status = 200, body = documents::QuestionPage), ReadProblems))]
+pub async fn list(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Page>, Problem> {
+    let (limit, after) = (paging.limit()?, paging.after.as_deref().map(runs::parse).transpose()?);
+    let mut open = open(&site, &caller).await?;
+    open.retain(|run| after.is_none_or(|after| run.id > after));
+    let is_last = open.len() <= limit;
+    open.truncate(limit);
+    let next = open.last().filter(|_| !is_last).map(|run| run.id.to_string());
+    let items = open
         .iter()
         .flat_map(|run| run.questions().map(move |(node, question)| report::question(run, node, &question)));
-    Ok(Json(documents.collect()))
+    Ok(Json(Page { items: items.collect(), next }))
 }
 
 /// The runs that ask something and that the caller sees, oldest first.
-pub async fn open(site: &Site, caller: &Caller) -> Result<Vec<Run>, Problem> {
-    let mut runs = Vec::new();
-    for status in ["waiting", "running"] {
-        let query = RunQuery { status: Some(status.to_owned()), limit: MOST, ..RunQuery::default() };
-        for head in site.records.runs(&query).await? {
-            if caller.sees(&head.summary.environment, &head.summary.runbook) {
-                let run = site.records.load(head.run).await?;
-                if run.questions().next().is_some() {
-                    runs.push(run);
-                }
-            }
-        }
-    }
-    runs.sort_by_key(|run| run.id);
-    Ok(runs)
+pub async fn open(site: &Site, caller: &Caller) -> Result<Vec<Arc<Run>>, Problem> {
+    let sees = |head: &RunHead| caller.sees(&head.summary.environment, &head.summary.runbook);
+    Ok(site.records.asking(None, sees).await?)
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]

@@ -11,9 +11,12 @@ use http::StatusCode;
 use runbook_core::{
     Value,
     incident::{AttachedRun, Incident, IncidentId, Input, Opening, Origin, Role, State as Standing},
-    timeline::Entry,
 };
-use runbook_desk::{cases::Head, kept};
+use runbook_desk::{
+    cases::Head,
+    kept,
+    latest::{Part, Place},
+};
 use runbook_identity::{Permission, Scope};
 use runbook_journal::DocumentQuery;
 use serde::Deserialize;
@@ -21,7 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     ReadProblems, WriteProblems, documents,
-    page::{Asked, Page, Paging, Path, cursor},
+    page::{Asked, Page, Paging, Path, cursor, story_cursor},
     runs::bounded,
     schemas,
 };
@@ -94,27 +97,32 @@ pub async fn one(
     Ok(Json(load(&site, &caller, &id).await?.document()))
 }
 
-/// The most entries that one answer holds.
-const MOST: usize = 20_000;
-
-/// Alerts, runs, approvals, notes: everything that happened, in one order.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", operation_id = "incident_timeline", params(("id" = String, Path)),
-    responses((status = 200, body = [documents::TimelineEntry]), ReadProblems))]
+/// Alerts, runs, approvals, notes: everything that happened, in one order, the newest first.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", operation_id = "incident_timeline", params(("id" = String, Path), Paging),
+    responses((status = 200, body = documents::TimelinePage), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Vec<Entry>>, Problem> {
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Page>, Problem> {
     let incident = load(&site, &caller, &id).await?;
-    Ok(Json(told(&site, &caller, &incident).await?))
+    let story = told(&site, &caller, &incident, paging.story()?, paging.limit()?).await?;
+    // An entry always serializes: it is plain data with texts as keys.
+    let items = story.entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null));
+    Ok(Json(Page { items: items.collect(), next: story.next.map(story_cursor) }))
 }
 
 /// The entries of an incident and of those of its runs that the caller sees.
-pub async fn told(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Entry>, Problem> {
+pub async fn told(
+    site: &Site,
+    caller: &Caller,
+    incident: &Incident,
+    before: Option<Place>,
+    limit: usize,
+) -> Result<Part, Problem> {
     let sees = |run: &AttachedRun| caller.sees(&run.environment, &run.runbook);
-    let mut entries = site.desk.story(incident, sees).await?;
-    entries.truncate(MOST);
-    Ok(entries)
+    Ok(site.desk.story_before(incident, sees, before, limit).await?)
 }
 
 /// An incident that a person declares.

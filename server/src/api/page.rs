@@ -7,6 +7,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use runbook_core::{Timestamp, Value};
+use runbook_desk::latest::Place;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
@@ -43,15 +44,33 @@ impl Paging {
         }
     }
 
+    /// Where the timeline of an incident goes on.
+    pub fn story(&self) -> Result<Option<Place>, Problem> {
+        let Some(after) = &self.after else { return Ok(None) };
+        Ok(Some(decoded(after)?.parse().map_err(|_| wrong())?))
+    }
+
     /// Where a list by time goes on.
     pub fn place(&self) -> Result<Option<(Timestamp, String)>, Problem> {
         let Some(after) = &self.after else { return Ok(None) };
-        let wrong = || Problem::invalid("`after` is not the `next` of a page");
-        let bytes = URL_SAFE_NO_PAD.decode(after).map_err(|_| wrong())?;
-        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+        let text = decoded(after)?;
         let (at, id) = text.split_once(' ').ok_or_else(wrong)?;
         Ok(Some((at.parse().map_err(|_| wrong())?, id.to_owned())))
     }
+}
+
+fn decoded(cursor: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+fn wrong() -> Problem {
+    Problem::invalid("`after` is not the `next` of a page")
+}
+
+/// The cursor after a place in the timeline of an incident.
+pub fn story_cursor(place: Place) -> String {
+    URL_SAFE_NO_PAD.encode(place.to_string())
 }
 
 /// The cursor after a place in a list by time.

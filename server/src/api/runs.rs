@@ -175,17 +175,25 @@ pub async fn one(
     Ok(Json(report::document(&run, 0)))
 }
 
-/// What happened in a run, entry by entry.
-#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", operation_id = "run_timeline", params(("run" = String, Path)),
-    responses((status = 200, body = [documents::TimelineEntry]), ReadProblems))]
+/// What happened in a run, entry by entry, from its beginning.
+#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", operation_id = "run_timeline", params(("run" = String, Path), Paging),
+    responses((status = 200, body = documents::TimelinePage), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(run): Path<String>,
-) -> Result<Json<Vec<timeline::Entry>>, Problem> {
-    let run = load(&site, &caller, &run).await?;
-    let history = site.records.history(run.id).await?;
-    Ok(Json(timeline::entries(&history, run.id)))
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Page>, Problem> {
+    let limit = paging.limit()?;
+    let wrong = |_| Problem::invalid("`after` is not the `next` of a page");
+    let after: u64 = paging.after.as_deref().map_or(Ok(0), str::parse).map_err(wrong)?;
+    let run = load(&site, &caller, &run).await?.id;
+    let part = site.records.part(run, after, limit).await?;
+    let next = part.last().filter(|_| part.len() == limit).map(|(last, _)| last.seq.to_string());
+    let entries = timeline::entries(&part, run);
+    // An entry always serializes: it is plain data with texts as keys.
+    let items = entries.iter().map(|entry| serde_json::to_value(entry).unwrap_or(Value::Null));
+    Ok(Json(Page { items: items.collect(), next }))
 }
 
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]

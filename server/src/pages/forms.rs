@@ -12,7 +12,8 @@ use runbook_core::{
     Value, inputs,
     runbook::{Input, InputType},
 };
-use secrecy::ExposeSecret as _;
+use runbook_identity::sessions;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Map;
 
 use crate::{gate::Caller, problem::Problem};
@@ -23,8 +24,13 @@ const MOST: usize = 500;
 /// What tells our own forms from those of other sites.
 pub fn csrf(caller: &Caller) -> Markup {
     html! {
-        @if let Some(csrf) = &caller.csrf { input type="hidden" name="csrf" value=(csrf.expose_secret()); }
+        @if let Some(csrf) = &caller.csrf { input type="hidden" name="csrf" value=(own_text(csrf).expose_secret()); }
     }
+}
+
+/// Another text on each page; where there is no randomness, the token itself serves.
+fn own_text(csrf: &SecretString) -> SecretString {
+    sessions::masked(csrf).unwrap_or_else(|_| csrf.clone())
 }
 
 /// A form as it was sent.

@@ -32,7 +32,7 @@ async fn overview(State(site): State<Arc<Site>>, caller: Caller) -> Result<Marku
         h1 { "Overview" }
         section id="asks" data-live aria-labelledby="asks-title" {
             h2 id="asks-title" { "Waits for you" }
-            (approvals::cards(&site, &caller, &asking))
+            (approvals::cards(&site, &caller, &asking, MOST))
         }
         section id="incidents" data-live aria-labelledby="incidents-title" {
             div.heading {
@@ -54,7 +54,7 @@ async fn overview(State(site): State<Arc<Site>>, caller: Caller) -> Result<Marku
     Ok(page(&site, Some(&caller), Here::Overview, "Overview", &content))
 }
 
-fn at_work_list(site: &Site, working: &[RunHead], asking: &[Run]) -> Markup {
+fn at_work_list(site: &Site, working: &[RunHead], asking: &[Arc<Run>]) -> Markup {
     html! {
         @if !working.is_empty() { (runs::list_of(working, site.now())) }
         @else if !asking.is_empty() { p.empty { "Nothing is at work: all runs wait for people." } }

@@ -6,6 +6,7 @@ use axum::{Router, extract::State, response::Redirect, routing::get};
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
+    event::Event,
     run::{Node, Run},
     secret,
     timeline::{self, Entry},
@@ -30,8 +31,10 @@ use crate::{
     site::Site,
 };
 
-/// How many entries of the timeline are shown at once.
-const LATEST: usize = 100;
+/// How many entries of the timeline are on one page.
+const EACH: usize = 100;
+/// How many of its questions are shown.
+const MOST_ASKED: usize = 20;
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new().route("/runs/{run}", get(one)).route("/runs/{run}/steps/{step}", get(step))
@@ -39,8 +42,8 @@ pub fn routes() -> Router<Arc<Site>> {
 
 #[derive(Debug, Default, Deserialize)]
 struct Which {
-    /// All of the timeline.
-    all: Option<String>,
+    /// The part of the timeline before this entry.
+    before: Option<u64>,
 }
 
 async fn one(
@@ -49,9 +52,8 @@ async fn one(
     Path(id): Path<String>,
     Asked(which): Asked<Which>,
 ) -> Result<Markup, Problem> {
-    let run = api::runs::load(&site, &caller, &id).await?;
+    let run = Arc::new(api::runs::load(&site, &caller, &id).await?);
     let history = site.records.history(run.id).await?;
-    let log = timeline::entries(&history, run.id);
     let alert = kept::find::<Started>(site.shelf(), &id).await?.and_then(|found| found.value.alert);
     let now = site.now();
     let title = title(&run);
@@ -71,11 +73,11 @@ async fn one(
         }
         section id="steps" data-live aria-labelledby="steps-title" {
             h2 id="steps-title" { "Steps" }
-            (steps::list(&run, &log, now))
+            (steps::list(&run, &history, now))
         }
         section id="timeline" data-live aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
-            (told(&run, &log, which.all.is_some(), now))
+            (told(&run, &history, which.before, now))
         }
     };
     Ok(page(&site, Some(&caller), Here::Runs, &format!("{}: {title}", run.status()), &content))
@@ -164,10 +166,10 @@ fn facts(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
 }
 
 /// What it asks people right now.
-fn asks(site: &Site, caller: &Caller, run: &Run) -> Markup {
+fn asks(site: &Site, caller: &Caller, run: &Arc<Run>) -> Markup {
     html! {
         @if run.questions().next().is_some() {
-            (approvals::cards(site, caller, std::slice::from_ref(run)))
+            (approvals::cards(site, caller, std::slice::from_ref(run), MOST_ASKED))
         }
     }
 }
@@ -216,13 +218,19 @@ fn again(caller: &Caller, run: &Run) -> Markup {
     }
 }
 
-fn told(run: &Run, log: &[Entry], all: bool, now: Timestamp) -> Markup {
-    let left_out = if all { 0 } else { log.len().saturating_sub(LATEST) };
+/// A part of the timeline, in its order: up to an entry, or to the last.
+fn told(run: &Run, history: &[(Event, String)], before: Option<u64>, now: Timestamp) -> Markup {
+    let end = history.partition_point(|(event, _)| before.is_none_or(|before| event.seq < before));
+    let start = end.saturating_sub(EACH);
+    let shown = timeline::entries(history.get(start..end).unwrap_or_default(), run.id);
     html! {
-        @if left_out > 0 {
-            p { a href={ "/runs/" (run.id) "?all=yes" } { "Show the " (left_out) " earlier entries" } }
+        @if let (Some(first), true) = (shown.first(), start > 0) {
+            p { a href={ "/runs/" (run.id) "?before=" (first.seq) "#timeline-title" } { "Show the " (start) " earlier entries" } }
         }
-        ol.log { @for entry in &log[left_out..] { (entry_of(entry, now)) } }
+        ol.log { @for entry in &shown { (entry_of(entry, now)) } }
+        @if end < history.len() {
+            p { a href={ "/runs/" (run.id) "#timeline-title" } { "Show the latest entries" } }
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The steps of a run, one below the other, each with its log.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp, Value,
     change::{brief, gist},
-    event::{Channel, StepStatus},
+    event::{Channel, Event, StepStatus},
     report,
     run::{Node, Phase, Role, Run},
     secret,
-    timeline::Entry,
+    timeline::{Entry, entry},
 };
 
 use super::{
@@ -78,13 +80,22 @@ impl Step<'_> {
     }
 }
 
-/// The list. `log` is the timeline of the run.
-pub fn list(run: &Run, log: &[Entry], now: Timestamp) -> Markup {
+/// What happened in each step.
+type Logs<'h> = BTreeMap<&'h str, Vec<&'h (Event, String)>>;
+
+/// The list, each step with what happened in it.
+pub fn list(run: &Run, history: &[(Event, String)], now: Timestamp) -> Markup {
+    let mut logs = Logs::new();
+    for told in history {
+        if let Some(step) = told.0.body.step() {
+            logs.entry(step).or_default().push(told);
+        }
+    }
     html! {
         ol.steps {
             @for step in of(run) {
                 li class={ "depth-" (step.depth.min(4)) } {
-                    @if step.is_idle(run) { (idle(&step)) } @else { (one(run, &step, log, now)) }
+                    @if step.is_idle(run) { (idle(&step)) } @else { (one(run, &step, &logs, now)) }
                 }
             }
         }
@@ -95,9 +106,9 @@ fn idle(step: &Step<'_>) -> Markup {
     html! { div.idle id={ "step-" (step.node.path) } { (pill("pending")) " " (step.node.step().label()) } }
 }
 
-fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
+fn one(run: &Run, step: &Step<'_>, logs: &Logs<'_>, now: Timestamp) -> Markup {
     let node = step.node;
-    let own: Vec<&Entry> = log.iter().filter(|entry| entry.step.as_deref() == Some(&node.path)).collect();
+    let own = logs.get(node.path.as_str()).map_or(&[][..], Vec::as_slice);
     html! {
         details id={ "step-" (node.path) } open[is_worth_reading(step)] {
             summary {
@@ -118,7 +129,7 @@ fn one(run: &Run, step: &Step<'_>, log: &[Entry], now: Timestamp) -> Markup {
                     (change::diff(planned))
                     (change::request(planned))
                 }
-                @if !own.is_empty() { (lines(&own, now)) }
+                @if !own.is_empty() { (lines(run, own, now)) }
             }
         }
     }
@@ -166,12 +177,12 @@ fn has_content(value: &Value) -> bool {
 }
 
 /// What happened, the last of it where it is much.
-fn lines(entries: &[&Entry], now: Timestamp) -> Markup {
-    let left_out = entries.len().saturating_sub(MOST);
+fn lines(run: &Run, log: &[&(Event, String)], now: Timestamp) -> Markup {
+    let left_out = log.len().saturating_sub(MOST);
     html! {
         ol.log {
             @if left_out > 0 { li.quiet { (left_out) " earlier lines are in the timeline" } }
-            @for entry in &entries[left_out..] { li { (told(entry, None, now)) } }
+            @for (event, hash) in log.iter().skip(left_out) { li { (told(&entry(event, hash, run.id), None, now)) } }
         }
     }
 }

@@ -64,6 +64,12 @@ impl Room {
         (Answer { status: parts.status, location, text }, parts.headers)
     }
 
+    /// An answer as it goes over the network.
+    pub async fn sent(&self, request: Request<Body>) -> (Vec<u8>, http::HeaderMap) {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (body.collect().await.unwrap().to_bytes().to_vec(), parts.headers)
+    }
+
     /// A run that waits for somebody to approve that there are ten pods.
     pub async fn asking(&self) -> RunId {
         self.fixture.run("high-latency", "production", serde_json::json!({}), "rob").await

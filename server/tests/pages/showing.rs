@@ -1,5 +1,7 @@
 //! What pages show, and to whom.
 
+use std::io::Read as _;
+
 use axum::body::Body;
 use http::{Request, header};
 use runbook_core::{alert::AlertStatus, run::Input};
@@ -28,7 +30,7 @@ async fn every_page_is_there_and_well_made() {
         ("/runs".to_owned(), "high-latency"),
         ("/runs?status=succeeded".to_owned(), "No run is like that"),
         (format!("/runs/{run}"), "<title>mitigate: running. Bring latency down</title>"),
-        (format!("/runs/{run}?all=yes"), "rob started high-latency in production"),
+        (format!("/runs/{run}?before=2"), "rob started high-latency in production"),
         (format!("/runs/{run}/cancel?undo=yes"), "Nothing so far"),
         (format!("/runs/{run}/approve?step=mitigate.scale"), "an HPA governs this deployment"),
         (format!("/runs/{run}/approve?step=after"), "Nothing is asked here any more"),
@@ -207,6 +209,82 @@ async fn assets_are_kept_for_good_and_nothing_stands_inline() {
     }
     let old = Request::get("/assets/page-000000000000.css").body(Body::empty()).unwrap();
     room.send(old).await.0.is(404);
+}
+
+#[tokio::test]
+async fn pages_go_packed_to_whoever_reads_that() {
+    let room = Room::new();
+    let ada = room.sign_in("ada").await;
+    let asked = |accepted: &str| {
+        let request = Request::get("/runbooks/high-latency").header(header::COOKIE, ada.cookie());
+        request.header(header::ACCEPT_ENCODING, accepted).body(Body::empty()).unwrap()
+    };
+    let (plain, headers) = room.sent(asked("br")).await;
+    assert!(!headers.contains_key(header::CONTENT_ENCODING));
+    assert_eq!(headers[header::VARY], "accept-encoding");
+    let (packed, headers) = room.sent(asked("gzip, br")).await;
+    assert_eq!(
+        (&headers[header::CONTENT_ENCODING], &headers[header::VARY]),
+        (&"gzip".parse().unwrap(), &"accept-encoding".parse().unwrap())
+    );
+    assert!(packed.len() * 2 < plain.len(), "{} of {}", packed.len(), plain.len());
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut unpacked).unwrap();
+    // All but the texts that stand for the token of this session's forms.
+    assert_eq!(unpacked.len(), plain.len());
+    let own = between(&unpacked, "name=\"csrf\" value=\"", "\"");
+    assert!(!String::from_utf8(plain).unwrap().contains(own), "each page has its own");
+}
+
+#[tokio::test]
+async fn what_is_asked_comes_in_pages() {
+    let room = Room::new();
+    let mut runs = Vec::new();
+    for _ in 0..53 {
+        runs.push(room.fixture.run("pick-one", "production", json!({}), "rob").await.to_string());
+    }
+    let ada = room.sign_in("ada").await;
+    let page = ada.get("/approvals").await;
+    page.shows("3 more questions").shows(&runs[49]).hides(&format!("/runs/{}/answer", runs[50]));
+    let next = between(&page.text, "/approvals?after=", "\"").to_owned();
+    assert_eq!(next, runs[49]);
+    let rest = ada.get(&format!("/approvals?after={next}")).await;
+    rest.shows(&runs[50]).shows(&runs[52]).hides("more question").hides(&format!("/runs/{}/answer", runs[0]));
+    ada.get("/").await.shows("43 more questions");
+    let (mut told, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = ada.get(&format!("/api/v1/approvals?limit=20{after}")).await;
+        let page: serde_json::Value = serde_json::from_str(&page.text).unwrap();
+        let items = page["items"].as_array().unwrap();
+        told.extend(items.iter().map(|one| one["run"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(told, runs, "each once, the oldest first");
+}
+
+#[tokio::test]
+async fn the_timeline_of_an_incident_comes_in_pages() {
+    let room = Room::new();
+    let ada = room.sign_in("ada").await;
+    ada.post("/incidents/declare", &[("title", "slow"), ("environment", "production")]).await;
+    for number in 0..130 {
+        ada.post("/incidents/INC-1/note", &[("note", &format!("note {number:03}"))]).await;
+    }
+    let page = ada.get("/incidents/INC-1").await;
+    page.shows("note 129").shows("note 030").hides("note 029").shows("Show earlier entries");
+    let before = between(&page.text, "?before=", "#").to_owned();
+    let earlier = ada.get(&format!("/incidents/INC-1?before={before}")).await;
+    earlier
+        .shows("note 029")
+        .shows("note 000")
+        .hides("note 030")
+        .hides("Show earlier")
+        .shows("Show the latest");
+    assert_eq!(html::faults(&earlier.text), Vec::<String>::new());
+    ada.get("/incidents/INC-1?before=nowhere").await.is(422);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What the pages show of incidents: lists, timelines, what their runs ask.
 
+use std::sync::Arc;
+
 use runbook_core::{
     incident::{Incident, Summary},
     run::Run,
-    timeline::{self, Entry},
 };
 use runbook_desk::{cases::Head, kept};
 use runbook_journal::DocumentQuery;
@@ -14,9 +15,6 @@ use crate::{
     problem::Problem,
     site::Site,
 };
-
-/// Of how many runs of an incident the entries stand in its timeline; the latest ones.
-const MOST_RUNS: usize = 10;
 
 /// Incidents, the newest first: `open`, `resolved`, `merged` or all; and where the next page begins.
 pub async fn list(
@@ -37,22 +35,12 @@ pub async fn list(
     Ok((found.into_iter().map(|found| found.value.summary).collect(), next))
 }
 
-/// What happened in it and in its runs, in one order.
-pub async fn timeline(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Entry>, Problem> {
-    let mut entries = site.desk.timeline(incident.id).await?;
-    let seen = incident.runs.iter().filter(|(_, run)| caller.sees(&run.environment, &run.runbook));
-    for (run, _) in seen.rev().take(MOST_RUNS) {
-        entries.extend(timeline::entries(&site.records.history(*run).await?, *run));
-    }
-    Ok(timeline::in_order(entries))
-}
-
 /// The runs of an incident that wait for people.
-pub async fn asking(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Run>, Problem> {
+pub async fn asking(site: &Site, caller: &Caller, incident: &Incident) -> Result<Vec<Arc<Run>>, Problem> {
     let mut asking = Vec::new();
-    for (run, about) in incident.runs_active().take(MOST_RUNS) {
+    for (run, about) in incident.runs_active() {
         if caller.sees(&about.environment, &about.runbook) {
-            let run = site.records.load(run).await?;
+            let run = site.records.shared(run).await?;
             if run.questions().next().is_some() {
                 asking.push(run);
             }

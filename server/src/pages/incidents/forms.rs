@@ -219,7 +219,7 @@ async fn say(
     Ok(match said {
         Ok(_) => Redirect::to(&format!("/incidents/{id}")).into_response(),
         Err(problem) => {
-            let page = one::shown(&site, &caller, &id, false, &sent, Some(&problem)).await?;
+            let page = one::shown(&site, &caller, &id, None, &sent, Some(&problem)).await?;
             told::with_problem(page, &problem)
         }
     })

@@ -12,12 +12,13 @@ use runbook_core::{
     run::{Run, end_word},
     timeline::Entry,
 };
+use runbook_desk::latest::{Part, Place};
 use serde::Deserialize;
 
 use super::{feed, forms};
 use crate::{
     api,
-    api::page::{Asked, Path},
+    api::page::{Asked, Paging, Path, story_cursor},
     gate::Caller,
     pages::{
         approvals,
@@ -31,13 +32,15 @@ use crate::{
     site::Site,
 };
 
-/// How many entries of the timeline are shown at once.
-const LATEST: usize = 100;
+/// How many entries of the timeline are on one page.
+const EACH: usize = 100;
+/// How many of the questions of its runs are shown.
+const MOST_ASKED: usize = 10;
 
 #[derive(Debug, Default, Deserialize)]
 pub struct Which {
-    /// All of the timeline.
-    all: Option<String>,
+    /// The part of the timeline before this place of it.
+    before: Option<String>,
 }
 
 pub async fn one(
@@ -46,7 +49,8 @@ pub async fn one(
     Path(id): Path<String>,
     Asked(which): Asked<Which>,
 ) -> Result<Markup, Problem> {
-    shown(&site, &caller, &id, which.all.is_some(), &Sent::default(), None).await
+    let before = Paging { limit: None, after: which.before }.story()?;
+    shown(&site, &caller, &id, before, &Sent::default(), None).await
 }
 
 /// The page; `problem` is what was wrong with what was just `sent`.
@@ -54,38 +58,33 @@ pub async fn shown(
     site: &Site,
     caller: &Caller,
     id: &str,
-    all: bool,
+    before: Option<Place>,
     sent: &Sent,
     problem: Option<&Problem>,
 ) -> Result<Markup, Problem> {
     let incident = api::incidents::load(site, caller, id).await?;
-    let log = feed::timeline(site, caller, &incident).await?;
+    let story = api::incidents::told(site, caller, &incident, before, EACH).await?;
     let asking = feed::asking(site, caller, &incident).await?;
-    let about = About { incident: &incident, log: &log, asking: &asking };
-    let content = whole(site, caller, &about, all, sent, problem);
+    let about = About { incident: &incident, story: &story, is_latest: before.is_none(), asking: &asking };
+    let content = whole(site, caller, &about, sent, problem);
     Ok(page(site, Some(caller), Here::Incidents, &format!("{} {}", incident.id, incident.title), &content))
 }
 
 /// What the page is about.
 struct About<'i> {
     incident: &'i Incident,
-    log: &'i [Entry],
+    story: &'i Part,
+    /// Whether that is the end of its timeline.
+    is_latest: bool,
     /// Its runs that wait for people.
-    asking: &'i [Run],
+    asking: &'i [Arc<Run>],
 }
 
-fn whole(
-    site: &Site,
-    caller: &Caller,
-    about: &About<'_>,
-    all: bool,
-    sent: &Sent,
-    problem: Option<&Problem>,
-) -> Markup {
-    let About { incident, log, asking } = about;
+fn whole(site: &Site, caller: &Caller, about: &About<'_>, sent: &Sent, problem: Option<&Problem>) -> Markup {
+    let About { incident, story, is_latest, asking } = *about;
     let now = site.now();
     html! {
-        div id="head" data-live data-from={ "/incidents/" (incident.id) @if all { "?all=yes" } } {
+        div id="head" data-live data-from=[is_latest.then(|| format!("/incidents/{}", incident.id))] {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -95,7 +94,7 @@ fn whole(
         @if !asking.is_empty() {
             section id="asks" data-live aria-labelledby="asks-title" {
                 h2 id="asks-title" { "Its runs ask" }
-                (approvals::cards(site, caller, asking))
+                (approvals::cards(site, caller, asking, MOST_ASKED))
             }
         }
         (forms::all(site, caller, incident, sent))
@@ -112,7 +111,7 @@ fn whole(
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
             (forms::note_form(caller, incident, sent))
-            div id="timeline" data-live { (timeline(incident, log, all, now)) }
+            div id="timeline" data-live { (timeline(incident, story, is_latest, now)) }
         }
     }
 }
@@ -223,14 +222,15 @@ fn alerts(incident: &Incident, now: Timestamp) -> Markup {
 }
 
 /// All of it in one order, the newest first: that is what is looked for at night.
-fn timeline(incident: &Incident, log: &[Entry], all: bool, now: Timestamp) -> Markup {
-    let shown = if all { log.len() } else { LATEST.min(log.len()) };
+fn timeline(incident: &Incident, story: &Part, is_latest: bool, now: Timestamp) -> Markup {
+    let address = format!("/incidents/{}", incident.id);
     html! {
+        @if !is_latest { p { a href={ (address) "#timeline-title" } { "Show the latest entries" } } }
         ol.log {
-            @for entry in log.iter().rev().take(shown) { (line(entry, now)) }
+            @for entry in &story.entries { (line(entry, now)) }
         }
-        @if shown < log.len() {
-            p { a href={ "/incidents/" (incident.id) "?all=yes" } { "Show the " (log.len() - shown) " earlier entries" } }
+        @if let Some(next) = story.next {
+            p { a href={ (address) "?before=" (story_cursor(next)) "#timeline-title" } { "Show earlier entries" } }
         }
     }
 }
