@@ -44,7 +44,7 @@ fn project() -> Project {
     project
 }
 
-fn traced<'a>(endpoint: &'a str) -> Vec<(&'a str, &'a str)> {
+fn traced(endpoint: &str) -> Vec<(&str, &str)> {
     vec![
         ("RUNBOOK_TEST_SECRET", "sekret"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
