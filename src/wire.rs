@@ -195,17 +195,7 @@ pub fn records_in(journal: Arc<dyn Journal>) -> Engine {
 
 /// The journal that the configuration names. To read only, none is made where there is none.
 pub async fn journal(config: &Config, read_only: bool) -> Result<Arc<dyn Journal>, CliError> {
-    if !read_only {
-        return Ok(shelf(config).await?);
-    }
-    match kind(&config.store)? {
-        Kind::Sqlite(path) if !path.exists() => Ok(memory()),
-        Kind::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
-        Kind::Postgres(address) => {
-            let found = Postgres::open_existing(with_password(config, *address)?).await?;
-            Ok(found.map_or_else(memory, |journal| Arc::new(journal) as Arc<dyn Journal>))
-        }
-    }
+    Ok(if read_only { shelf_to_read(config).await? } else { shelf(config).await? })
 }
 
 /// The store for a server, which keeps documents beside the runs.
@@ -218,7 +208,15 @@ pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
 
 /// The same to read only: none is made where there is none.
 pub async fn shelf_to_read(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
-    if store_path(config)?.exists() { shelf(config).await } else { Ok(Arc::new(Memory::new())) }
+    let nothing = || Arc::new(Memory::new()) as Arc<dyn Shelf>;
+    match kind(&config.store)? {
+        Kind::Sqlite(path) if !path.exists() => Ok(nothing()),
+        Kind::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+        Kind::Postgres(address) => {
+            let found = Postgres::open_existing(with_password(config, *address)?).await?;
+            Ok(found.map_or_else(nothing, |store| Arc::new(store) as Arc<dyn Shelf>))
+        }
+    }
 }
 
 /// A journal that goes with the process: for dry-runs, whose events nobody needs tomorrow.
