@@ -4,7 +4,6 @@ pub mod doors;
 pub mod gauge;
 mod secrets;
 mod simulated;
-pub mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +28,7 @@ use crate::{
     person,
 };
 
-pub use self::{gauge::Instruments, traces::Traced};
+pub use self::gauge::Instruments;
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {
@@ -209,16 +208,14 @@ pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
 
 /// The same to read only: none is made where there is none.
 pub async fn shelf_to_read(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
+    let nothing = || Arc::new(Memory::new()) as Arc<dyn Shelf>;
     match kind(&config.store)? {
-        Kind::Sqlite(path) if !path.exists() => Ok(Arc::new(Memory::new())),
+        Kind::Sqlite(path) if !path.exists() => Ok(nothing()),
+        Kind::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
         Kind::Postgres(address) => {
             let found = Postgres::open_existing(with_password(config, *address)?).await?;
-            Ok(match found {
-                Some(store) => Arc::new(store),
-                None => Arc::new(Memory::new()),
-            })
+            Ok(found.map_or_else(nothing, |store| Arc::new(store) as Arc<dyn Shelf>))
         }
-        Kind::Sqlite(_) => shelf(config).await,
     }
 }
 
