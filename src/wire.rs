@@ -4,6 +4,7 @@ pub mod doors;
 pub mod gauge;
 mod secrets;
 mod simulated;
+pub mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ use crate::{
     person,
 };
 
-pub use self::gauge::Instruments;
+pub use self::{gauge::Instruments, traces::Traced};
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {
@@ -208,14 +209,16 @@ pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
 
 /// The same to read only: none is made where there is none.
 pub async fn shelf_to_read(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
-    let nothing = || Arc::new(Memory::new()) as Arc<dyn Shelf>;
     match kind(&config.store)? {
-        Kind::Sqlite(path) if !path.exists() => Ok(nothing()),
-        Kind::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+        Kind::Sqlite(path) if !path.exists() => Ok(Arc::new(Memory::new())),
         Kind::Postgres(address) => {
             let found = Postgres::open_existing(with_password(config, *address)?).await?;
-            Ok(found.map_or_else(nothing, |store| Arc::new(store) as Arc<dyn Shelf>))
+            Ok(match found {
+                Some(store) => Arc::new(store),
+                None => Arc::new(Memory::new()),
+            })
         }
+        Kind::Sqlite(_) => shelf(config).await,
     }
 }
 
