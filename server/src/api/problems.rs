@@ -21,11 +21,12 @@ pub struct WriteProblems;
 /// A name, the status, what it means.
 type About = (&'static str, &'static str, &'static str);
 
-const READ: [About; 7] = [
+const READ: [About; 8] = [
     ("Unreadable", "400", "The request cannot be read."),
     ("Unauthenticated", "401", "Nobody is signed in, or the token is not good."),
     ("NotAllowed", "403", "The caller may not do that."),
     ("NotFound", "404", "There is no such thing, or none that the caller sees."),
+    ("TooMany", "429", "Too many tries to come in from this address; `retry-after` says how long to wait."),
     ("Invalid", "422", "The request cannot be taken as it is."),
     ("Internal", "500", "Something went wrong in the server; its log says what."),
     ("Unavailable", "503", "Not now: the store, or what the server asks, does not answer."),
