@@ -8,6 +8,7 @@ mod meaning;
 mod paths;
 mod read;
 mod server;
+mod store;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub use self::{
     limits::Limits,
     read::{FILE, shown},
     server::{Server, Tls},
+    store::{Kind, Store},
 };
 
 /// A project's configuration: where its runbooks and its journal are, which environments they may
@@ -40,9 +42,9 @@ pub struct Config {
     /// The folder of the runbooks.
     #[serde(default = "playbooks")]
     pub playbooks: PathBuf,
-    /// Where runs are kept: `sqlite:PATH`.
-    #[serde(default = "store")]
-    pub store: String,
+    /// Where runs are kept: `sqlite:PATH`, or `postgres://…` where several replicas share them.
+    #[serde(default)]
+    pub store: Store,
     /// The environment where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_environment: Option<String>,
@@ -190,9 +192,6 @@ impl Config {
 
 fn playbooks() -> PathBuf {
     PathBuf::from("playbooks")
-}
-fn store() -> String {
-    "sqlite:.runbook/runbook.db".to_owned()
 }
 const fn one() -> u32 {
     1

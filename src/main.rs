@@ -4,8 +4,10 @@ mod cli;
 mod config;
 mod exit;
 mod library;
+mod log;
 mod person;
 mod plan_file;
+mod remote;
 mod serve;
 mod wire;
 

@@ -4,6 +4,7 @@ pub mod doors;
 pub mod gauge;
 mod secrets;
 mod simulated;
+pub mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -19,16 +20,16 @@ use runbook_core::{
     spec::{ActionSpec, Effect},
 };
 use runbook_engine::{Engine, NoSecrets, Secrets, Setup, System};
-use runbook_journal::{Journal, Memory, Shelf, Sqlite};
+use runbook_journal::{Address, Journal, Memory, Postgres, Shelf, Sqlite};
 use runbook_world::World;
 
 use crate::{
-    config::{ApprovalFloor, Config, Environment, Floors},
+    config::{ApprovalFloor, Config, Environment, Floors, Kind, Store},
     exit::CliError,
     person,
 };
 
-pub use self::gauge::Instruments;
+pub use self::{gauge::Instruments, traces::Traced};
 
 /// What all actions say of themselves, configured or not. Nothing is read or sent.
 pub fn specs() -> BTreeMap<String, ActionSpec> {
@@ -195,21 +196,30 @@ pub fn records_in(journal: Arc<dyn Journal>) -> Engine {
 
 /// The journal that the configuration names. To read only, none is made where there is none.
 pub async fn journal(config: &Config, read_only: bool) -> Result<Arc<dyn Journal>, CliError> {
-    let path = store_path(config)?;
-    if read_only && !path.exists() {
-        return Ok(memory());
-    }
-    Ok(Arc::new(Sqlite::open(&path).await?))
+    Ok(if read_only { shelf_to_read(config).await? } else { shelf(config).await? })
 }
 
 /// The store for a server, which keeps documents beside the runs.
 pub async fn shelf(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
-    Ok(Arc::new(Sqlite::open(&store_path(config)?).await?))
+    match kind(&config.store)? {
+        Kind::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+        Kind::Postgres(address) => Ok(Arc::new(Postgres::open(with_password(config, *address)?).await?)),
+    }
 }
 
 /// The same to read only: none is made where there is none.
 pub async fn shelf_to_read(config: &Config) -> Result<Arc<dyn Shelf>, CliError> {
-    if store_path(config)?.exists() { shelf(config).await } else { Ok(Arc::new(Memory::new())) }
+    match kind(&config.store)? {
+        Kind::Sqlite(path) if !path.exists() => Ok(Arc::new(Memory::new())),
+        Kind::Postgres(address) => {
+            let found = Postgres::open_existing(with_password(config, *address)?).await?;
+            Ok(match found {
+                Some(store) => Arc::new(store),
+                None => Arc::new(Memory::new()),
+            })
+        }
+        Kind::Sqlite(_) => shelf(config).await,
+    }
 }
 
 /// A journal that goes with the process: for dry-runs, whose events nobody needs tomorrow.
@@ -217,19 +227,28 @@ pub fn memory() -> Arc<dyn Journal> {
     Arc::new(Memory::new())
 }
 
-/// Where a simulated environment keeps its state: beside the store, so that another shell, a run
-/// that is resumed and an undo the next day meet the same world.
+/// Where a simulated environment keeps its state: beside a store in a file, so that another shell, a
+/// run that is resumed and an undo the next day meet the same world; else on this machine.
 pub fn world_folder(config: &Config) -> Result<PathBuf, CliError> {
-    let store = store_path(config)?;
-    Ok(store.parent().unwrap_or(Path::new(".")).join("world"))
+    let beside = match kind(&config.store)? {
+        Kind::Sqlite(path) => path.parent().unwrap_or(Path::new(".")).to_owned(),
+        Kind::Postgres(_) => config.root.join(".runbook"),
+    };
+    Ok(beside.join("world"))
 }
 
-fn store_path(config: &Config) -> Result<PathBuf, CliError> {
-    let path = config.store.strip_prefix("sqlite:").filter(|path| !path.is_empty());
-    path.map(PathBuf::from).ok_or_else(|| {
-        CliError::invalid("the store of the configuration is none that this build can use")
-            .hint("write `store: sqlite:.runbook/runbook.db`")
-    })
+fn kind(store: &Store) -> Result<Kind<'_>, CliError> {
+    store.kind().map_err(|no| CliError::invalid(no.why).hint(no.hint))
+}
+
+/// The password is read when it is needed.
+fn with_password(config: &Config, address: Address) -> Result<Address, CliError> {
+    let Some(source) = &config.store.password else { return Ok(address) };
+    let password = source.read().map_err(|error| {
+        CliError::invalid(format!("the password of the store cannot be read: {error}"))
+            .hint("`store.password` in runbook.yaml says where it is")
+    })?;
+    Ok(address.with_password(&password))
 }
 
 fn registry(config: &Config, environment: &Environment, access: &Arc<Access>) -> Registry {

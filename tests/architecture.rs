@@ -10,6 +10,8 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// What each crate of the workspace may use of the others. A provider sees only the contract and
 /// the core; providers do not see each other, the engine or the journal.
 const ALLOWED: &[(&str, &[&str])] = &[
+    // For tests: knows a browser, and nothing of runbooks.
+    ("runbook-browser", &[]),
     ("runbook-core", &[]),
     ("runbook-journal", &["runbook-core"]),
     ("runbook-contract", &["runbook-core"]),
@@ -18,6 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runbook-identity", &["runbook-core", "runbook-contract"]),
     ("runbook-desk", &["runbook-core", "runbook-engine", "runbook-journal"]),
     ("runbook-notify", &["runbook-core", "runbook-contract", "runbook-intake", "runbook-journal"]),
+    // Observes the journal, whoever writes it: the engine knows nothing of traces.
+    ("runbook-telemetry", &["runbook-core", "runbook-journal"]),
     (
         "runbook-server",
         &[
@@ -28,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runbook-identity",
             "runbook-desk",
             "runbook-notify",
+            "runbook-telemetry",
         ],
     ),
     ("runbook-world", &["runbook-core"]),
@@ -47,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runbook-desk",
             "runbook-notify",
             "runbook-server",
+            "runbook-telemetry",
             "runbook-world",
             "runbook-kubernetes",
             "runbook-aws",

@@ -404,6 +404,9 @@ pub struct Created {
     pub incident: Option<String>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub alert: Value,
+    /// The trace context (W3C, as a `traceparent` header has it) of what asked for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     /// The changes that a plan file allows, by step; `None` where the run plans for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<BTreeMap<String, String>>,

@@ -82,6 +82,7 @@ impl Desktop {
             first_at: delivery.received_at,
             last_at: delivery.received_at,
             repeats: 0,
+            trace_parent: delivery.trace_parent.clone(),
             incident: None,
             outcomes: Vec::new(),
         }

@@ -5,6 +5,8 @@
 //! detector that is killed at any moment goes on from there: what may not have arrived is told again
 //! under the same number. Several may watch the same rules; a reading is taken in by one of them.
 
+mod blind;
+mod retired;
 mod round;
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 
 use crate::kept::Kept;
 
-pub use self::round::read;
+pub use self::{retired::names, round::read};
 
 /// What is polled.
 #[async_trait]
@@ -112,6 +114,14 @@ pub struct Watched {
     /// As it was last: its messages are made of it, also once it is no more.
     pub rule: Rule,
     pub watch: Watch,
+}
+
+impl Round {
+    /// For how long at least one rule could not be read.
+    pub fn blind_for(&self) -> Duration {
+        let since = self.failing.values().map(|failing| failing.since).min();
+        since.map_or(Duration::ZERO, |since| Duration::between(since, self.at))
+    }
 }
 
 impl Watched {

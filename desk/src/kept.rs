@@ -46,6 +46,9 @@ pub struct Delivery {
     /// What was verified, byte for byte.
     pub body: String,
     pub alerts: Vec<Alert>,
+    /// The trace context of the request, as a `traceparent` header has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     pub state: DeliveryState,
     /// What came of it, once it is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +86,9 @@ pub struct KeptAlert {
     pub last_at: Timestamp,
     /// How often it was told again.
     pub repeats: u64,
+    /// The trace context of the delivery that began it, as a `traceparent` header has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
     /// What it started, and why it did not; the last at the end, no more than [`KeptAlert::OUTCOMES`].
@@ -132,6 +138,12 @@ impl KeptAlert {
         self.alert.status == AlertStatus::Firing
     }
 
+    /// The last that came of it, but for its end: that says nothing about what it did.
+    pub fn came_of_it(&self) -> Option<&Outcome> {
+        let is_more = |outcome: &&Outcome| !matches!(outcome.nothing, Some(Why::Resolved));
+        self.outcomes.iter().rev().find(is_more).or(self.outcomes.last())
+    }
+
     pub fn note(&mut self, outcome: Outcome) {
         self.outcomes.push(outcome);
         let surplus = self.outcomes.len().saturating_sub(Self::OUTCOMES);
@@ -155,7 +167,7 @@ impl fmt::Display for Outcome {
 impl Found<KeptAlert> {
     /// An alert, with what it started and why it did not. Its keys are an API.
     pub fn document(&self) -> Value {
-        let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } =
+        let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes, .. } =
             &self.value;
         let outcomes: Vec<Value> = outcomes
             .iter()

@@ -62,6 +62,8 @@ pub struct Start {
     pub alert: Value,
     pub incident: Option<String>,
     pub reason: Option<String>,
+    /// The trace context of what asked for it, as a `traceparent` header has it.
+    pub trace_parent: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,8 @@ pub struct Parcel {
     pub number: Option<String>,
     pub body: String,
     pub alerts: Vec<Alert>,
+    /// The trace context of the request, as a `traceparent` header has it.
+    pub trace_parent: Option<String>,
 }
 
 /// What the detector is told.
@@ -142,6 +146,7 @@ impl Desk {
             received_at: now,
             body: parcel.body,
             alerts: parcel.alerts,
+            trace_parent: parcel.trace_parent,
             state: kept::DeliveryState::New,
             outcomes: Vec::new(),
         };

@@ -8,6 +8,7 @@ use runbook_core::{
     incident::Input,
     trigger::{Wanted, Why},
 };
+use runbook_engine::scope;
 use runbook_journal::{Shelf, Write};
 
 use crate::{
@@ -32,6 +33,8 @@ pub(crate) struct Desktop {
     pub(crate) cases: Cases,
     /// The first entries of the runs that begin.
     pub(crate) begun: Vec<Write>,
+    /// Those runs, for the log: with the runbook, and the incident that they belong to.
+    pub(crate) began: Vec<(RunId, String, Option<String>)>,
     /// Runs whose alert is over, with when that was.
     pub(crate) over: Vec<(RunId, Option<Timestamp>)>,
 }
@@ -48,6 +51,7 @@ impl Desktop {
             started: Pages::default(),
             cases: Cases::over(&desk.memory),
             begun: Vec::new(),
+            began: Vec::new(),
             over: Vec::new(),
         }
     }
@@ -104,6 +108,7 @@ impl Desktop {
             alert: serde_json::to_value(&kept.alert).unwrap_or(Value::Null),
             incident: kept.incident.clone(),
             reason: Some(kept.alert.title.clone()),
+            trace_parent: kept.trace_parent.clone(),
         };
         let begun = match self.begin(&start, detector(&kept.hook)).await {
             Ok(begun) => begun,
@@ -188,6 +193,15 @@ impl Desktop {
         let created = self.desk.house.created(start).await?;
         let (run, batch) = engine.draft(created, actor).map_err(|error| error.to_string())?;
         self.begun.push(Write::Append(batch));
+        self.began.push((run, start.runbook.clone(), start.incident.clone()));
         Ok(run)
+    }
+
+    /// Once it is on disk.
+    pub(crate) fn tell_what_began(&self) {
+        for (run, runbook, incident) in &self.began {
+            let _scope = scope(*run, incident.as_deref()).entered();
+            tracing::info!(runbook, "a run began");
+        }
     }
 }

@@ -14,12 +14,13 @@ use runbook_core::{
     event::{Actor, EndStatus, RunId},
     run::{Input, Run},
 };
-use runbook_engine::{EngineError, Until};
+use runbook_engine::{EngineError, Until, scope};
 use runbook_journal::{DocumentQuery, JournalError, Mark, Order, RunHead, RunQuery, every_run};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
 };
+use tracing::Instrument as _;
 
 use crate::{
     Desk, DeskError,
@@ -53,6 +54,13 @@ struct Left {
     not_before: Timestamp,
 }
 
+/// A run that is driven, with the incident that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Driven {
+    run: RunId,
+    incident: Option<String>,
+}
+
 /// How many runs there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Supervised {
@@ -64,7 +72,7 @@ pub struct Supervised {
 struct Supervisor<'d> {
     desk: &'d Desk,
     tasks: JoinSet<Result<Run, EngineError>>,
-    driven: BTreeMap<Id, RunId>,
+    driven: BTreeMap<Id, Driven>,
     left: BTreeMap<RunId, Left>,
     /// When the runs that others have ended are next looked for.
     settle_at: Timestamp,
@@ -226,7 +234,7 @@ impl Supervisor<'_> {
             unsettled.after = page.last().map(|last| (last.value.at, last.id.clone()));
             for started in &page {
                 let run = started.value.run;
-                if !open.contains_key(&run) && !self.driven.values().any(|driven| *driven == run) {
+                if !open.contains_key(&run) && !self.is_driven(run) {
                     self.settle(run).await;
                 }
             }
@@ -236,22 +244,27 @@ impl Supervisor<'_> {
         }
     }
 
+    fn is_driven(&self, run: RunId) -> bool {
+        self.driven.values().any(|driven| driven.run == run)
+    }
+
     async fn consider(&mut self, head: &RunHead) -> Result<(), DeskError> {
+        let scope = scope(head.run, head.summary.incident.as_deref());
+        self.consider_within(head).instrument(scope).await
+    }
+
+    async fn consider_within(&mut self, head: &RunHead) -> Result<(), DeskError> {
         let known = self.left.get(&head.run);
         let moved = known.is_none_or(|left| left.seq != head.seq);
         let due = known.is_some_and(|left| left.wake.is_some_and(|wake| wake <= self.desk.now()));
         let alone = known.is_some_and(|left| self.desk.now() < left.not_before);
-        if !(moved || due)
-            || alone
-            || self.driven.len() >= MOST_DRIVEN
-            || self.driven.values().any(|driven| *driven == head.run)
-        {
+        if !(moved || due) || alone || self.driven.len() >= MOST_DRIVEN || self.is_driven(head.run) {
             return Ok(());
         }
         let engine = match self.desk.house.engine(&head.summary.environment).await {
             Ok(engine) => engine,
             Err(why) => {
-                tracing::debug!(run = %head.run, %why, "the run cannot be driven here");
+                tracing::debug!(%why, "the run cannot be driven here");
                 self.leave_alone(head.run, head.seq);
                 return Ok(());
             }
@@ -271,7 +284,8 @@ impl Supervisor<'_> {
                     drive.leave();
                     drive.finished().await
                 });
-                self.driven.insert(task.id(), head.run);
+                let incident = head.summary.incident.clone();
+                self.driven.insert(task.id(), Driven { run: head.run, incident });
                 self.left.remove(&head.run);
             }
             Err(EngineError::Journal(JournalError::Claimed { .. })) => {
@@ -287,7 +301,11 @@ impl Supervisor<'_> {
             Ok((id, outcome)) => (id, outcome),
             Err(error) => (error.id(), Err(EngineError::Defect(format!("the driver stopped: {error}")))),
         };
-        let Some(run) = self.driven.remove(&id) else { return };
+        let Some(Driven { run, incident }) = self.driven.remove(&id) else { return };
+        self.left_with(run, outcome).instrument(scope(run, incident.as_deref())).await;
+    }
+
+    async fn left_with(&mut self, run: RunId, outcome: Result<Run, EngineError>) {
         match outcome {
             Ok(state) if state.ended.is_some() => self.settle(run).await,
             Ok(state) => {
@@ -295,7 +313,7 @@ impl Supervisor<'_> {
                 self.leave(run, state.seq, wake);
             }
             Err(error) => {
-                tracing::warn!(%run, %error, "the run could not be driven on");
+                tracing::warn!(%error, "the run could not be driven on");
                 self.leave_alone(run, 0);
             }
         }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, future::BoxFuture};
 use runbook_core::{Timestamp, duration::Duration, event::Actor, run::Input};
+use runbook_engine::scope;
 use runbook_journal::{DocumentQuery, JournalError, Order};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
     Desk, DeskError,
@@ -63,7 +65,8 @@ impl Desk {
         let mut worked = Worked::default();
         for delivery in kept::list::<Delivery>(&self.shelf, new).await? {
             let id = delivery.id;
-            self.until_written(move |desktop| {
+            let scope = tracing::error_span!("delivery", delivery = %id, hook = delivery.value.hook);
+            let work = self.until_written(move |desktop| {
                 let id = id.clone();
                 async move {
                     // Another desk may have done it meanwhile; what is read is what the write expects.
@@ -74,8 +77,8 @@ impl Desk {
                     }
                 }
                 .boxed()
-            })
-            .await?;
+            });
+            work.instrument(scope).await?;
             worked.deliveries += 1;
         }
         let held = DocumentQuery { order: Order::OldestFirst, limit: AT_ONCE, ..DocumentQuery::default() };
@@ -118,6 +121,7 @@ impl Desk {
                 Ok(()) => {
                     std::mem::take(&mut desktop.cases).written();
                     if begun {
+                        desktop.tell_what_began();
                         self.started.notify_one();
                     }
                     self.tell_runs(&desktop).await;
@@ -141,7 +145,8 @@ impl Desk {
             let Some(started) = started.filter(|started| !started.value.settled) else { continue };
             let Ok(engine) = self.house.engine(&started.value.environment).await else { continue };
             if let Err(error) = engine.say(*run, &Actor::engine(), over).await {
-                tracing::warn!(%run, %error, "the run was not told that its alert is over");
+                let _scope = scope(*run, started.value.incident.as_deref()).entered();
+                tracing::warn!(%error, "the run was not told that its alert is over");
             }
         }
     }

@@ -14,7 +14,7 @@ use runbook_core::{
     fault::Fault,
 };
 use runbook_desk::{
-    detect::{Detection, Detector, Gauge, Round, Sink, Watched},
+    detect::{self, Detection, Detector, Gauge, Round, Sink, Watched},
     kept,
 };
 use runbook_engine::{Clock as _, clock::Manual};
@@ -345,4 +345,83 @@ async fn two_detectors_of_the_same_rules_tell_the_same() {
     let came = room.door.came.lock().unwrap().clone();
     let ids: std::collections::BTreeSet<&str> = came.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids.len(), 2, "one firing and its end: {came:?}");
+}
+
+/// So many half minutes later.
+async fn rounds(room: &Room, count: u32) -> Round {
+    let mut round = Round::default();
+    for _ in 0..count {
+        round = room.round().await;
+    }
+    round
+}
+
+#[tokio::test]
+async fn a_detector_that_cannot_see_says_so_and_when_it_can_again() {
+    let room = Room::new(vec![rule("Errors", 0), rule("Latency", 0)]);
+    room.panel.set("errors", Needle::Broken);
+    room.panel.set("latency", Needle::At(1.0));
+    rounds(&room, 10).await;
+    assert_eq!(room.door.came(), Vec::<String>::new(), "four and a half minutes may be a restart");
+    assert_eq!(room.kept("DetectorBlind").await, None);
+    let round = room.round().await;
+    assert_eq!((round.blind_for(), round.firing), (Duration::from_secs(300), 1));
+    let (_, body) = room.door.came.lock().unwrap()[0].clone();
+    assert_eq!(body["title"], "detector own is blind since 2026-11-21 03:00:30 UTC");
+    assert_eq!(body["annotations"]["cannot be read"], "Errors: connection refused");
+    assert_eq!(room.door.came(), [r#"DetectorBlind firing {"blindSeconds":300.0}"#]);
+    rounds(&room, 5).await;
+    assert_eq!(room.door.came(), Vec::<String>::new(), "once");
+    room.panel.set("errors", Needle::At(1.0));
+    let round = room.round().await;
+    assert_eq!((round.blind_for(), round.firing), (Duration::ZERO, 0));
+    assert_eq!(room.door.came(), [r#"DetectorBlind resolved {"blindSeconds":0.0}"#]);
+    room.round().await;
+    assert_eq!(room.kept("DetectorBlind").await, None, "nothing need be kept of it");
+}
+
+#[tokio::test]
+async fn a_rule_of_the_same_name_is_there_instead() {
+    let room = Room::new(vec![rule("DetectorBlind", 0)]);
+    room.panel.set("detectorblind", Needle::Broken);
+    rounds(&room, 20).await;
+    assert_eq!(room.door.came(), Vec::<String>::new());
+    room.panel.set("detectorblind", Needle::At(20.0));
+    room.round().await;
+    assert_eq!(room.door.came(), [r#"DetectorBlind firing {"value":20.0}"#]);
+}
+
+#[tokio::test]
+async fn a_detector_that_is_taken_away_ends_what_it_had_begun() {
+    let mut room = Room::new(vec![rule("Errors", 0), rule("Latency", 0)]);
+    room.panel.set("errors", Needle::At(20.0));
+    room.panel.set("latency", Needle::Broken);
+    rounds(&room, 12).await;
+    let mut began = room.door.came();
+    began.sort();
+    assert_eq!(began, [r#"DetectorBlind firing {"blindSeconds":300.0}"#, r#"Errors firing {"value":20.0}"#]);
+    assert_eq!(detect::names(&room.shelf).await.unwrap(), ["own".to_owned()].into());
+    room.rules.clear();
+    *room.door.shut.lock().unwrap() = true;
+    let (stop, stopped) = watch::channel(false);
+    let detection = room.detection();
+    let retiring = tokio::spawn(async move { detection.retire(stopped).await });
+    // Whoever is not there yet is told later.
+    while room.kept("Errors").await.is_some_and(|kept| !kept.watch.series.is_empty()) {
+        tokio::task::yield_now().await;
+    }
+    *room.door.shut.lock().unwrap() = false;
+    while !retiring.is_finished() {
+        room.clock.advance(Detector::EVERY);
+        tokio::task::yield_now().await;
+    }
+    let mut over = room.door.came();
+    over.sort();
+    assert_eq!(over.len(), 2, "{over:?}");
+    assert!(
+        over[0].starts_with("DetectorBlind resolved") && over[1].starts_with("Errors resolved"),
+        "{over:?}"
+    );
+    assert!(detect::names(&room.shelf).await.unwrap().is_empty());
+    drop(stop);
 }

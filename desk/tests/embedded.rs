@@ -111,6 +111,7 @@ impl Sink for Hook {
             number: received.delivery,
             body: body.clone(),
             alerts,
+            trace_parent: None,
         };
         self.desk.receive(parcel).await.map_err(|error| error.to_string())?;
         Ok(())

@@ -107,6 +107,7 @@ impl House for Fixed {
 
 fn created(runbook: &Arc<Runbook>, start: &Start) -> Created {
     Created {
+        trace_parent: None,
         runbook: runbook.clone(),
         library: BTreeMap::new(),
         inputs: start.inputs.clone(),
@@ -189,6 +190,7 @@ impl Room {
 
     fn start(&self, incident: IncidentId) -> Start {
         Start {
+            trace_parent: None,
             runbook: "high-latency".to_owned(),
             inputs: json!({ "service": "api" }),
             environment: "demo".to_owned(),
@@ -236,6 +238,7 @@ impl Room {
             url: None,
         };
         let parcel = Parcel {
+            trace_parent: None,
             hook: "am".to_owned(),
             source: Source::Alertmanager,
             environment: "demo".to_owned(),

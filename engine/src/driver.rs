@@ -16,9 +16,10 @@ use runbook_core::{
 };
 use runbook_journal::{Claim, JournalError, Mark};
 use tokio::{sync::watch, task::JoinHandle};
+use tracing::Instrument as _;
 
 use crate::{
-    Engine, EngineError, State,
+    Engine, EngineError, State, log,
     perform::{LEASE, leaves_alone, rest_of},
     pipe::Pipe,
     tip::Tip,
@@ -86,12 +87,14 @@ pub(crate) fn spawn(engine: Engine, tip: Tip, claim: Claim, mark: Mark, until: U
         renew_at: Timestamp::MIN,
         leaving,
     };
-    let task = tokio::spawn(async move {
+    let incident = driver.tip.run.created.incident.clone();
+    let drive = async move {
         let mut driver = driver;
         let result = driver.drive().await;
         drop(claim);
         result
-    });
+    };
+    let task = tokio::spawn(drive.instrument(log::scope(run, incident.as_deref())));
     Drive { run, state, leave, task }
 }
 
@@ -250,6 +253,7 @@ impl Driver {
         if decided.events.iter().any(|event| event.body.must_be_kept_first()) {
             self.pipe.flushed(self.tip.run.seq).await?;
         }
+        log::tell(&decided.events);
         self.let_targets_go(&decided.events).await?;
         self.publish();
         Ok(true)
@@ -261,6 +265,7 @@ impl Driver {
         self.pipe.flushed(self.tip.run.seq).await?;
         let events = self.tip.catch_up(self.engine.journal.as_ref()).await?;
         if !events.is_empty() {
+            log::tell(&events);
             self.pipe = Pipe::new(self.engine.journal.clone(), self.tip.run.seq);
             self.publish();
         }

@@ -6,6 +6,7 @@
 
 mod driver;
 mod error;
+mod log;
 mod mask;
 mod perform;
 mod pipe;
@@ -23,7 +24,7 @@ use runbook_core::{
     fault::Fault,
     run::{Input, Run},
 };
-use runbook_journal::{Batch, Journal, JournalError, Mark, RunHead, RunQuery, every_run};
+use runbook_journal::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, every_run};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -32,6 +33,7 @@ pub use runbook_contract::clock::{self, Clock, System};
 pub use crate::{
     driver::{Drive, Until},
     error::EngineError,
+    log::scope,
     mask::{NoSecrets, Secrets},
 };
 use crate::{perform::Performer, recall::Recall, tip::Tip};
@@ -129,10 +131,11 @@ impl Engine {
     ) -> Result<Drive, E> {
         let id = RunId::new(Uuid::now_v7());
         let claim = self.journal.claim(id).await.map_err(EngineError::from)?;
-        let mark = self.mark(id).await?;
+        let engine = self.through(&claim);
+        let mark = engine.mark(id).await?;
         let (tip, first) = self.begin(id, created, actor)?;
         keep(id, first).await?;
-        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
+        Ok(driver::spawn(engine, tip, claim, mark, until))
     }
 
     fn begin(&self, id: RunId, created: Created, actor: Actor) -> Result<(Tip, Batch), EngineError> {
@@ -149,15 +152,26 @@ impl Engine {
     /// Fails with `Claimed` where another process drives it.
     pub async fn drive(&self, run: RunId, until: Until) -> Result<Drive, EngineError> {
         let claim = self.journal.claim(run).await?;
-        let mark = self.mark(run).await?;
-        let mut tip = Tip::load(self.journal.as_ref(), run).await?;
+        let engine = self.through(&claim);
+        let mark = engine.mark(run).await?;
+        let mut tip = Tip::load(engine.journal.as_ref(), run).await?;
         // Whatever another driver had under way is in doubt; a run that was only just created has
         // nothing under way.
         if tip.run.ended.is_none() && tip.run.seq > 1 {
             let resumed = Input::Resumed { owner: self.owner.clone() };
-            tip.decide_and_append(self.journal.as_ref(), resumed, &Actor::engine(), self.clock.now()).await?;
+            tip.decide_and_append(engine.journal.as_ref(), resumed, &Actor::engine(), self.clock.now())
+                .await?;
+            let _scope = scope(run, tip.run.created.incident.as_deref()).entered();
+            tracing::info!(seq = tip.run.seq, owner = self.owner, "the run was taken over");
         }
-        Ok(driver::spawn(self.clone(), tip, claim, mark, until))
+        Ok(driver::spawn(engine, tip, claim, mark, until))
+    }
+
+    /// The engine as a driver uses it: where the claim can be lost, nothing is done but through it.
+    fn through(&self, claim: &Claim) -> Self {
+        let Some(journal) = claim.through() else { return self.clone() };
+        let performer = Performer { journal: journal.clone(), ..Performer::clone(&self.performer) };
+        Self { journal, performer: Arc::new(performer), ..self.clone() }
     }
 
     /// Records what a person said, and what follows from it at once. Whoever drives the run goes on

@@ -9,6 +9,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+use tracing::Instrument as _;
 
 /// How many batches may wait; a driver that is further ahead than this waits itself.
 const MOST_WAITING: usize = 64;
@@ -25,7 +26,7 @@ impl Pipe {
     pub fn new(journal: Arc<dyn Journal>, head: u64) -> Self {
         let (batches, waiting) = mpsc::channel(MOST_WAITING);
         let (flushed, state) = watch::channel(head);
-        let task = tokio::spawn(flush(journal, waiting, flushed));
+        let task = tokio::spawn(flush(journal, waiting, flushed).in_current_span());
         Self { batches, state, task }
     }
 

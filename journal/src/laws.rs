@@ -78,6 +78,7 @@ pub const ALL: &[Law] = laws![
     claim::a_claim_excludes_others,
     claim::a_dropped_claim_is_free,
     claim::never_two_hold_a_claim,
+    claim::a_run_is_driven_through_its_claim,
     lock::a_lock_excludes_other_runs,
     lock::a_holder_lengthens_its_lease,
     lock::a_lease_that_has_ended_is_taken_over,

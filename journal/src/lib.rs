@@ -1,4 +1,4 @@
-//! The journal: append-only records of runs, durable before they are acknowledged. One trait, two
+//! The journal: append-only records of runs, durable before they are acknowledged. One trait, three
 //! implementations, one conformance suite (`laws`).
 
 #[expect(clippy::unwrap_used, reason = "a law that does not hold has to panic")]
@@ -9,8 +9,11 @@ mod bell;
 mod checked;
 mod lease;
 mod memory;
+mod observed;
+mod postgres;
 mod shelf;
 mod sqlite;
+mod time;
 
 use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
@@ -25,6 +28,8 @@ use serde_json::json;
 pub use crate::{
     checked::{LARGEST_BATCH, MOST_ENTRIES, MOST_RUNS},
     memory::Memory,
+    observed::{Observed, Observer},
+    postgres::{Address, BadAddress, Postgres},
     shelf::{
         Document, DocumentQuery, Expect, LARGEST_DOCUMENT, LONGEST_KEY, MOST_DOCUMENTS, MOST_WRITES, Order,
         Shelf, Write,
@@ -184,11 +189,32 @@ pub struct Claim {
     /// Whatever holds the claim while it lives.
     #[expect(dead_code, reason = "held for its Drop, never read")]
     held: Arc<dyn Debug + Send + Sync>,
+    through: Option<Arc<dyn Journal>>,
 }
 
 impl Claim {
+    /// A claim that its process cannot lose.
     pub fn new(run: RunId, held: Arc<dyn Debug + Send + Sync>) -> Self {
-        Self { run, held }
+        Self { run, held, through: None }
+    }
+
+    /// A claim that can pass to another process while this one does not know. `through` fails with
+    /// `Claimed` from then on, and once the claim was dropped.
+    pub fn fenced(run: RunId, held: Arc<dyn Debug + Send + Sync>, through: Arc<dyn Journal>) -> Self {
+        Self { run, held, through: Some(through) }
+    }
+
+    /// The same where somebody wants to know what is appended through it.
+    fn seen_by(self, observer: &Arc<dyn Observer>) -> Self {
+        let observed = |through| Arc::new(Observed::new(through, Arc::clone(observer))) as Arc<dyn Journal>;
+        Self { through: self.through.map(observed), ..self }
+    }
+
+    /// What the run is driven through, where not simply through the journal: everything that the
+    /// driver appends, reads, locks and waits for, so that it can do none of it under a claim that it
+    /// has lost.
+    pub fn through(&self) -> Option<Arc<dyn Journal>> {
+        self.through.clone()
     }
 }
 
@@ -243,9 +269,7 @@ impl JournalError {
             Self::Newer { .. } => Some("use the newer version, or point `store` at another database"),
             Self::ReadOnly { .. } => Some("give this user the right to write it, or point `store` elsewhere"),
             Self::Full { .. } => Some("free some space; every entry that was acknowledged is safe"),
-            Self::Unusable { .. } => {
-                Some("check the path under `store` in runbook.yaml, and its permissions")
-            }
+            Self::Unusable { .. } => Some("check `store` in runbook.yaml, and whether this user may use it"),
         }
     }
 }

@@ -266,6 +266,20 @@ impl Outbox {
         Ok(true)
     }
 
+    /// How many notices of a channel are not at their end; at most 1,000 are counted.
+    ///
+    /// # Errors
+    /// Only those of the shelf.
+    pub async fn waiting(&self, channel: &str) -> Result<usize, JournalError> {
+        let query = DocumentQuery {
+            kind: Dispatch::KIND.to_owned(),
+            parent: Some(kept::open_of(channel)),
+            limit: MOST_DOCUMENTS,
+            ..DocumentQuery::default()
+        };
+        Ok(self.shelf.documents(&query).await?.len())
+    }
+
     /// By channel.
     pub fn tallies(&self) -> BTreeMap<String, Tally> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -7,6 +7,8 @@
   const AGAIN = [1000, 2000, 5000, 10000];
   const live = () => document.querySelectorAll('[data-live][id]');
   const status = document.getElementById('live');
+  // A page that came of a form says where it is to be had again.
+  const from = () => (document.querySelector('[data-from]') || { dataset: {} }).dataset.from || location.href;
 
   function say(text, lost) {
     if (!status || status.textContent === text) return;
@@ -81,7 +83,7 @@
         wanted = false;
         await new Promise((done) => setTimeout(done, Math.max(0, last + SOONEST - Date.now())));
         last = Date.now();
-        const answer = await fetch(location.href, { headers: { accept: 'text/html' }, credentials: 'same-origin' });
+        const answer = await fetch(from(), { headers: { accept: 'text/html' }, credentials: 'same-origin' });
         if (answer.redirected && new URL(answer.url).pathname === '/login') { stop(); say('Signed out: load again', true); return; }
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), 'text/html'));
       } while (wanted);
@@ -150,7 +152,7 @@
   if (button && keys) { button.hidden = false; button.addEventListener('click', () => keys.showModal()); }
   let before = '';
   document.addEventListener('keydown', (event) => {
-    const typing = event.target.closest && event.target.closest('input, textarea, select, dialog');
+    const typing = event.target.closest && event.target.closest('input, textarea, select, dialog[open]');
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (before === 'g') {
       const place = document.querySelector(`.way a[data-key="${CSS.escape(event.key)}"]`);

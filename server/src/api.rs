@@ -3,11 +3,14 @@
 pub mod access;
 pub mod alerts;
 pub mod approvals;
+mod documents;
 mod events;
 pub mod incidents;
 pub mod page;
+mod problems;
 pub mod runbooks;
 pub mod runs;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -22,6 +25,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{problem::Problem, site::Site};
+
+pub use self::problems::{ReadProblems, WriteProblems};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +45,8 @@ pub fn description() -> Description {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("rbk_…").build();
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    components.schemas.extend(documents::all());
+    components.responses.extend(problems::all().map(|(name, response)| (name, response.into())));
     description
 }
 

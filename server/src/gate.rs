@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::{
     audit::{self, Asked},
+    ops::Mark,
     origin::Origin,
     problem::{Problem, Refused},
     rules::{self, Needs},
@@ -38,6 +39,8 @@ pub struct Caller {
     pub identity: Identity,
     /// What pages put into their forms, where there is a session.
     pub csrf: Option<SecretString>,
+    /// What marks the request with which they ask.
+    pub mark: Option<Mark>,
 }
 
 impl Caller {
@@ -64,6 +67,8 @@ pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Ne
     let origin = Origin::of(&request, &site.settings.proxies);
     request.extensions_mut().insert(origin);
     let asked = asked(&request, origin);
+    // Whoever shows a token is a program, whatever it asks for.
+    let by_browser = wants_page(&asked) && !request.headers().contains_key(header::AUTHORIZATION);
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let needs = match &matched {
         Some(path) => rules::needs(request.method(), path),
@@ -91,13 +96,15 @@ pub async fn enter(State(site): State<Arc<Site>>, mut request: Request, next: Ne
             }
             (response, who)
         }
-        Err((problem, _)) if problem.status == 401 && wants_page(&asked) => {
+        Err((problem, _)) if problem.status == 401 && by_browser => {
             return Redirect::to(&format!("/login?next={}", encoded(&asked.path))).into_response();
         }
-        Err((problem, who)) => {
+        Err((problem, caller)) => {
             let mut response = problem.into_response();
-            if let Some(identity) = who.clone() {
-                response.extensions_mut().insert(Caller { identity, csrf: None });
+            let who = caller.as_ref().map(|caller| caller.identity.clone());
+            // Whoever may not do anything can still leave.
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(caller);
             }
             (response, who)
         }
@@ -145,7 +152,7 @@ async fn within(site: &Site, throttle: &Throttle, origin: Origin, asked: &Asked)
     Err(problem)
 }
 
-type Turned = (Problem, Option<Identity>);
+type Turned = (Problem, Option<Caller>);
 
 async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Request, Turned> {
     if needs == Needs::Open {
@@ -161,14 +168,15 @@ async fn admit(site: &Site, needs: Needs, mut request: Request) -> Result<Reques
             .hint("send `authorization: Bearer rbk_…`, or sign in at /login");
         return Err((problem, None));
     };
-    let turned = |problem| (problem, Some(caller.identity.clone()));
+    let turned = |problem| (problem, Some(caller.clone()));
     if !is_safe(request.method()) {
         request = own_pages_only(site, &caller, request).await.map_err(turned)?;
     }
     if let Needs::May(permission) = needs {
         somewhere(&caller, permission).map_err(turned)?;
     }
-    request.extensions_mut().insert(caller);
+    let mark = request.extensions().get::<Mark>().cloned();
+    request.extensions_mut().insert(Caller { mark, ..caller });
     Ok(request)
 }
 
@@ -203,7 +211,7 @@ async fn who(site: &Site, headers: &HeaderMap) -> Result<Option<Caller>, Problem
     }
     match &site.settings.open_as {
         Some(name) if is_asked_by_its_own_name(site, headers) => {
-            Ok(Some(Caller { identity: Identity::loopback(name), csrf: None }))
+            Ok(Some(Caller { identity: Identity::loopback(name), csrf: None, mark: None }))
         }
         _ => Ok(None),
     }
@@ -232,7 +240,7 @@ async fn by_token(site: &Site, presented: &Presented) -> Result<Caller, Problem>
         // Somebody else notes the same moment; one of them is enough.
         let _ = site.shelf().write(vec![write]).await;
     }
-    Ok(Caller { identity, csrf: None })
+    Ok(Caller { identity, csrf: None, mark: None })
 }
 
 async fn by_session(site: &Site, secret: &SessionSecret) -> Result<Option<Caller>, Problem> {
@@ -247,7 +255,7 @@ async fn by_session(site: &Site, secret: &SessionSecret) -> Result<Option<Caller
         let _ = site.shelf().write(vec![write]).await;
     }
     let identity = directory.of_session(&found.value.0);
-    Ok(Some(Caller { identity, csrf: Some(secret.csrf()) }))
+    Ok(Some(Caller { identity, csrf: Some(secret.csrf()), mark: None }))
 }
 
 /// What a browser does because somebody is signed in must come from a page of ours: by where it says

@@ -20,7 +20,7 @@ use runbook_intake::{ClientName, Content, Door, Headers, Need, Received, Refusal
 use serde_json::json;
 use url::Url;
 
-use crate::{problem::Problem, site::Site, tls::Peer};
+use crate::{ops::Mark, problem::Problem, site::Site, tls::Peer};
 
 /// How many certificates of a notification service are kept; there are a few for each region.
 const MOST_CERTIFICATES: usize = 32;
@@ -88,7 +88,9 @@ async fn receive(
         .map_err(|_| Problem::too_large(format!("a delivery has at most {limit} bytes")))?;
     let headers = plain(&parts.headers);
     let client = parts.extensions.get::<Peer>().and_then(|peer| peer.client.clone());
-    taken(&site, &name, &hook, Carried { headers: &headers, client: client.as_deref(), body }).await
+    let trace_parent = parts.extensions.get::<Mark>().and_then(Mark::trace_parent);
+    let carried = Carried { headers: &headers, client: client.as_deref(), body, trace_parent };
+    taken(&site, &name, &hook, carried).await
 }
 
 /// Headers as texts; what is none proves nothing.
@@ -99,15 +101,17 @@ pub fn plain(headers: &http::HeaderMap) -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// Takes a delivery in through the door of this name, whichever way it came.
+/// Takes a delivery in through the door of this name, whichever way it came. Runs that it starts refer
+/// to `trace_parent`.
 pub async fn deliver(
     site: &Site,
     name: &str,
     headers: &[(String, String)],
     body: Bytes,
+    trace_parent: Option<String>,
 ) -> Result<Response, Problem> {
     let hook = site.ways.hook(name).ok_or_else(|| Problem::missing("hook", name))?;
-    taken(site, name, &hook, Carried { headers, client: None, body }).await
+    taken(site, name, &hook, Carried { headers, client: None, body, trace_parent }).await
 }
 
 /// A delivery, before anything of it is believed.
@@ -115,17 +119,18 @@ struct Carried<'a> {
     headers: &'a [(String, String)],
     client: Option<&'a [ClientName]>,
     body: Bytes,
+    trace_parent: Option<String>,
 }
 
 async fn taken(site: &Site, name: &str, hook: &Hook, carried: Carried<'_>) -> Result<Response, Problem> {
     let received = proven(site, hook, &carried).await.inspect_err(|_| {
         site.counters.delivery(name, "refused");
     })?;
-    answer(site, name, hook, received, carried.body).await
+    answer(site, name, hook, received, carried.body, carried.trace_parent).await
 }
 
 async fn proven(site: &Site, hook: &Hook, carried: &Carried<'_>) -> Result<Received, Problem> {
-    let Carried { headers, client, body } = carried;
+    let Carried { headers, client, body, .. } = carried;
     let request = runbook_intake::Request::new(Headers::from(*headers), body, site.now());
     let request = runbook_intake::Request { client: *client, ..request };
     let certificate = match hook.door.need(&request).map_err(refused)? {
@@ -150,6 +155,7 @@ async fn answer(
     hook: &Hook,
     received: Received,
     body: Bytes,
+    trace_parent: Option<String>,
 ) -> Result<Response, Problem> {
     let (outcome, answer) = match received.content {
         Content::Nothing(why) => ("nothing", (StatusCode::ACCEPTED, Json(json!({ "nothing": why })))),
@@ -167,8 +173,11 @@ async fn answer(
                 // What was parsed as JSON is UTF-8.
                 body: String::from_utf8_lossy(&body).into_owned(),
                 alerts,
+                trace_parent,
             };
             let Receipt { delivery, alerts, repeated } = site.desk.receive(parcel).await?;
+            tracing::Span::current().record("delivery", &delivery);
+            tracing::info!(hook = name, alerts = alerts.len(), repeated, "a delivery was stored");
             let told = json!({ "delivery": delivery, "alerts": alerts, "repeated": repeated });
             (if repeated { "repeated" } else { "accepted" }, (StatusCode::ACCEPTED, Json(told)))
         }

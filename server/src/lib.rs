@@ -6,6 +6,7 @@
 
 mod api;
 mod audit;
+mod device;
 mod gate;
 mod herald;
 mod hooks;
@@ -32,6 +33,7 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
+    device::Waiting,
     herald::Herald,
     hooks::{Hook, deliver},
     ops::Counters,
@@ -59,15 +61,17 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(ops::routes())
         .merge(hooks::routes())
         .merge(slack::routes())
+        .merge(device::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::wrong_method);
     inside
         .layer(middleware::from_fn_with_state(site.clone(), once::keep))
         .layer(middleware::from_fn_with_state(site.clone(), gate::enter))
         .layer(middleware::from_fn_with_state(site.clone(), pages::in_words))
-        .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(problem::panicked))
+        // Around all of it: what took too long or panicked is counted and has an id too.
+        .layer(middleware::from_fn_with_state(site.clone(), ops::observe))
         .layer(middleware::from_fn(small::send))
         .with_state(site)
 }

@@ -24,6 +24,10 @@ const LONGEST_KEY: usize = 200;
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 const WORKED_ON: Duration = Duration::from_secs(60);
 
+/// Goes with an answer that holds a secret: it is given once, and never kept.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownOnce;
+
 pub async fn keep(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let key = request.headers().get("idempotency-key").cloned();
     let caller = request.extensions().get::<Caller>().cloned();
@@ -122,17 +126,24 @@ async fn remember(
     response: Response,
 ) -> Result<Response, Problem> {
     let (parts, body) = response.into_parts();
+    let shown_once = parts.extensions.get::<ShownOnce>().is_some();
     let bytes = to_bytes(body, 4 * LARGEST).await.unwrap_or(Bytes::new());
     let write = if parts.status.is_server_error() {
         kept::remove::<Answered>(id)
     } else {
+        let gone = shown_once.then(|| {
+            Problem::conflict("the first request with this key was done; its answer is shown once")
+                .hint("revoke the token that it made, and use a new key for another")
+        });
+        let kept_status = gone.as_ref().map_or(parts.status.as_u16(), |problem| problem.status);
+        let gone = gone.map(|problem| serde_json::to_string(&problem).unwrap_or_default());
         let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let answered = Answered {
             at: site.now(),
             digest,
-            status: Some(parts.status.as_u16()),
+            status: Some(kept_status),
             content_type: content_type.map(str::to_owned),
-            body: String::from_utf8_lossy(&bytes).into_owned(),
+            body: gone.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned()),
         };
         kept::put(id, &answered, Expect::Version(version))?
     };

@@ -1,100 +1,25 @@
 //! What operators need: whether the server is there, whether it can work, and what it counts.
 
+mod mark;
+mod metrics;
+
 use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json, Router,
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderValue, Method, StatusCode, header};
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use http::{HeaderValue, header};
 use runbook_identity::cookies::Transport;
 use runbook_journal::DocumentQuery;
 use serde_json::json;
+use tracing::Instrument as _;
 
+pub use self::{mark::Mark, metrics::Counters};
 use crate::{problem::Problem, site::Site};
-
-/// The upper bounds of the buckets of durations, in seconds.
-const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
-
-/// What is counted. Names and meanings are documented in docs/metrics.md.
-pub struct Counters {
-    /// Of this server alone: several of them may stand in one process.
-    recorder: PrometheusRecorder,
-}
-
-impl std::fmt::Debug for Counters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counters").finish_non_exhaustive()
-    }
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        // Empty bounds are the only ones that are refused.
-        let builder = PrometheusBuilder::new();
-        let builder = builder.set_buckets(&BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
-        let counters = Self { recorder: builder.build_recorder() };
-        counters.on(|| {
-            describe_counter!(REQUESTS, "Requests by route and status.");
-            describe_histogram!(DURATION, "How long requests took.");
-            describe_counter!(DELIVERIES, "Deliveries of detectors by door and outcome.");
-            describe_counter!(REFUSALS, "Requests that were refused to somebody.");
-            describe_gauge!(RUNS, "Runs that have not ended, by what becomes of them.");
-            describe_gauge!(BUILD, "The version of the server.");
-        });
-        counters
-    }
-}
-
-const REQUESTS: &str = "runbook_http_requests_total";
-const DURATION: &str = "runbook_http_request_duration_seconds";
-const DELIVERIES: &str = "runbook_deliveries_total";
-const REFUSALS: &str = "runbook_refusals_total";
-const RUNS: &str = "runbook_runs";
-const BUILD: &str = "runbook_build_info";
-
-impl Counters {
-    /// A delivery came through a door: `accepted`, `repeated`, `nothing`, `confirmed`, `refused` or
-    /// `limited`.
-    pub fn delivery(&self, hook: &str, outcome: &'static str) {
-        self.on(|| counter!(DELIVERIES, "hook" => hook.to_owned(), "outcome" => outcome).increment(1));
-    }
-
-    fn request(&self, method: &Method, path: String, status: StatusCode, seconds: f64) {
-        // Methods are whatever a client makes up.
-        let method = match *method {
-            Method::GET | Method::HEAD | Method::POST | Method::DELETE => method.to_string(),
-            _ => "other".to_owned(),
-        };
-        self.on(|| {
-            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                counter!(REFUSALS).increment(1);
-            }
-            histogram!(DURATION, "path" => path.clone()).record(seconds);
-            let status = status.as_u16().to_string();
-            counter!(REQUESTS, "method" => method, "path" => path, "status" => status).increment(1);
-        });
-    }
-
-    fn text(&self, site: &Site) -> String {
-        let runs = *site.supervised.borrow();
-        self.on(|| {
-            gauge!(RUNS, "state" => "driven").set(runs.driven as f64);
-            gauge!(RUNS, "state" => "waiting").set(runs.waiting as f64);
-            gauge!(BUILD, "version" => site.settings.version).set(1.0);
-        });
-        self.recorder.handle().render()
-    }
-
-    fn on(&self, tell: impl FnOnce()) {
-        metrics::with_local_recorder(&self.recorder, tell);
-    }
-}
 
 pub fn routes() -> Router<Arc<Site>> {
     Router::new()
@@ -118,19 +43,29 @@ async fn readyz(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     Ok(Json(json!({ "ready": true, "driven": runs.driven, "waiting": runs.waiting })).into_response())
 }
 
-async fn metrics_page(State(site): State<Arc<Site>>) -> Response {
+async fn metrics_page(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], site.counters.text(&site)).into_response()
+    Ok(([(header::CONTENT_TYPE, kind)], site.counters.text(&site).await?).into_response())
 }
 
-/// Counts requests, and keeps what browsers are to keep from doing.
+/// Marks, logs and counts requests, and keeps what browsers are to keep from doing.
 pub async fn observe(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let path = request.extensions().get::<MatchedPath>().map_or("other", |path| path.as_str()).to_owned();
-    let method = request.method().clone();
-    let mut response = next.run(request).await;
-    site.counters.request(&method, path, response.status(), began.elapsed().as_secs_f64());
+    let (mut parts, body) = request.into_parts();
+    let mark = Mark::of(&site, &parts);
+    let span = mark.span(parts.uri.path());
+    parts.extensions.insert(mark.clone());
+    let answer = async {
+        let response = next.run(Request::from_parts(parts, body)).await;
+        let (status, took) = (response.status(), began.elapsed());
+        tracing::debug!(status = status.as_u16(), milliseconds = took.as_millis(), "answered");
+        response
+    };
+    let mut response = answer.instrument(span).await;
+    site.counters.request(&mark, response.status(), began.elapsed());
+    mark.answered(&site, response.status().as_u16());
     let headers = response.headers_mut();
+    headers.insert(mark::REQUEST_ID, mark::header(&mark));
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),

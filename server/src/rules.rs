@@ -47,6 +47,9 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/login/begin", SignIn),
     rule("GET", "/login/callback", SignIn),
     rule("GET", "/login/ticket", SignIn),
+    rule("POST", "/login/device", SignIn),
+    // Known by an id that only whoever has begun knows.
+    rule("POST", "/login/device/{id}", Open),
     rule("POST", "/logout", SignedIn),
     rule("GET", "/assets/{name}", Open),
     rule("GET", "/", May(Read)),

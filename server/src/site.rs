@@ -9,9 +9,10 @@ use runbook_engine::{Clock, Engine};
 use runbook_identity::cookies::Transport;
 use runbook_journal::Shelf;
 use runbook_notify::Outbox;
+use runbook_telemetry::Exporter;
 use tokio::sync::watch;
 
-use crate::{Limits, Project, Ways, ops::Counters, problem::Problem};
+use crate::{Limits, Project, Waiting, Ways, ops::Counters, problem::Problem};
 
 /// How the server is to behave.
 #[derive(Debug)]
@@ -38,9 +39,13 @@ pub struct Site {
     pub ways: Arc<Ways>,
     pub clock: Arc<dyn Clock>,
     pub outbox: Outbox,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
+    /// Where traces are sent, if anywhere.
+    pub traces: Option<Exporter>,
     /// How often an address may try to come in.
     pub limits: Limits,
+    /// Who signs in from a command line right now.
+    pub devices: Waiting,
     pub supervised: watch::Receiver<Supervised>,
     /// Turns true when the server is to stop.
     pub stopping: watch::Receiver<bool>,

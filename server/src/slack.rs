@@ -15,6 +15,7 @@ use runbook_core::run::Input;
 use runbook_identity::{Permission, Scope, Via};
 use runbook_intake::Headers;
 use runbook_notify::{Decision, NotTaken, Press, Pressed};
+use tracing::Instrument as _;
 
 use crate::{audit, gate::Caller, hooks, problem::Problem, shelf::Outcome, site::Site};
 
@@ -36,7 +37,7 @@ async fn pressed(State(site): State<Arc<Site>>, request: Request) -> Result<Resp
         Ok(Press::Nothing) => Ok(StatusCode::OK.into_response()),
         Ok(Press::Decided(pressed)) => {
             // Slack waits for three seconds only; what came of it is told to the person.
-            tokio::spawn(decide(site.clone(), *pressed));
+            tokio::spawn(decide(site.clone(), *pressed).in_current_span());
             Ok(StatusCode::OK.into_response())
         }
         Err(why) => refused(&site, why).await,
@@ -63,7 +64,7 @@ async fn refused(site: &Arc<Site>, why: NotTaken) -> Result<Response, Problem> {
 
 async fn decide(site: Arc<Site>, pressed: Pressed) {
     let identity = site.project.directory().person(&pressed.person, &BTreeSet::new(), Via::Chat);
-    let caller = Caller { identity, csrf: None };
+    let caller = Caller { identity, csrf: None, mark: None };
     let told = match said(&site, &caller, &pressed).await {
         Ok(word) => word.to_owned(),
         Err(problem) => {
@@ -88,6 +89,7 @@ async fn said(site: &Site, caller: &Caller, pressed: &Pressed) -> Result<&'stati
         }
         Decision::Reject => (Input::Reject { step, comment: None }, "rejected"),
     };
+    tracing::Span::current().record("run", tracing::field::display(pressed.run));
     site.records.say(pressed.run, &caller.identity.actor(), input).await?;
     Ok(word)
 }
@@ -95,11 +97,12 @@ async fn said(site: &Site, caller: &Caller, pressed: &Pressed) -> Result<&'stati
 /// Answers whoever pressed, on its own time.
 fn answer(site: &Arc<Site>, to: runbook_notify::AnswerTo, text: String) {
     let site = site.clone();
-    tokio::spawn(async move {
+    let answer = async move {
         if let Err(why) = site.outbox.answer(&to, &text).await {
             tracing::warn!(%why, "whoever pressed a button was not answered");
         }
-    });
+    };
+    tokio::spawn(answer.in_current_span());
 }
 
 async fn write(site: &Site, who: Option<&Caller>, code: &str, detail: &str) {

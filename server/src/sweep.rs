@@ -44,7 +44,7 @@ impl Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { deliveries: days(30), alerts: days(400), audit: days(400) }
+        Self { deliveries: days(30), alerts: days(365), audit: days(365) }
     }
 }
 

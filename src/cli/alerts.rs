@@ -108,7 +108,7 @@ async fn list(desk: &Desk, app: &App, query: DocumentQuery) -> Result<Exit, CliE
         "what came of it",
     ]);
     for found in &found {
-        let KeptAlert { alert, environment, first_at, incident, outcomes, .. } = &found.value;
+        let KeptAlert { alert, environment, first_at, incident, .. } = &found.value;
         table.row([
             found.id.as_str().into(),
             status(&found.value),
@@ -117,7 +117,7 @@ async fn list(desk: &Desk, app: &App, query: DocumentQuery) -> Result<Exit, CliE
             environment.as_str().into(),
             moment::ago(*first_at, now).into(),
             incident.as_deref().unwrap_or_default().into(),
-            outcomes.last().map(ToString::to_string).unwrap_or_default().into(),
+            found.value.came_of_it().map(ToString::to_string).unwrap_or_default().into(),
         ]);
     }
     app.print(&table.render(Paint::stdout(app)));
@@ -161,7 +161,8 @@ async fn find(desk: &Desk, text: &str) -> Result<Found<KeptAlert>, CliError> {
 }
 
 fn told(found: &Found<KeptAlert>, paint: Paint) -> String {
-    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes } = &found.value;
+    let KeptAlert { hook, environment, alert, first_at, last_at, repeats, incident, outcomes, .. } =
+        &found.value;
     let now = Timestamp::now();
     let mut text = format!("{}  {}\n", paint.heading(&found.id), one_line(title(&found.value)));
     let mut fact = |name: &str, value: Option<String>| {

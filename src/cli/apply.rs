@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use runbook_contract::Mode as Hand;
-use runbook_core::{event::Hands, secret};
+use runbook_core::{
+    event::{Created, Hands},
+    secret,
+};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     exit::{CliError, Exit},
     person,
     plan_file::{Moved, PlanFile},
-    wire,
+    wire::{self, traces},
 };
 
 /// Run exactly a plan, or refuse and show what has moved.
@@ -65,6 +68,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     let wired = wire::environment(&config, environment, Hand::ReadWrite).await?;
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, Some(plan.digests()));
+    let created = Created { trace_parent: traces::cause(), ..created };
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
     let watched = begun(app, &config, &wired, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))

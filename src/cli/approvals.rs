@@ -7,16 +7,17 @@ use runbook_core::{
     timeline::crowd,
 };
 use serde_json::Value;
+use url::Url;
 
 use crate::{
     cli::{
-        App, moment,
+        App, elsewhere, moment,
         paint::{Paint, Tone, of_effect, one_line},
         question, reading, run_id,
         runs::environment,
     },
     exit::{CliError, Exit},
-    person,
+    person, remote,
 };
 
 /// List what is open: gates, choices, manual steps, questions in doubt.
@@ -24,14 +25,21 @@ use crate::{
 #[command(after_help = "Examples:
   runbook approvals           everywhere
   runbook approvals -v        with the changes that would be made
-  runbook approvals latest    of one run")]
+  runbook approvals latest    of one run
+  runbook approvals --server https://runbook.example.com")]
 pub struct Args {
     /// Only those of a run: its id, the beginning of its id, or `latest`
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// At a server on another machine, as whoever has signed in there
+    #[arg(long, value_name = "URL", value_parser = remote::address)]
+    server: Option<Url>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    if let Some(server) = &args.server {
+        return elsewhere::list(server, args.run.as_deref(), app).await;
+    }
     let engine = reading::engine(app).await?;
     let runs = match &args.run {
         Some(text) => vec![engine.shared(run_id::resolve(&engine, text).await?).await?],

@@ -1,13 +1,16 @@
 //! `runbook approve`: approve what a run asks.
 
 use runbook_core::run::{Gated, Input, Node, Question};
+use url::Url;
 
 use crate::{
     cli::{
         App, ask,
+        elsewhere::{self, Said},
         said::{Speaker, Wanted},
     },
     exit::{CliError, Exit},
+    remote,
 };
 
 /// Approve what a run asks.
@@ -17,6 +20,7 @@ use crate::{
   runbook approve run_01k9f3 mitigate.rollback --comment 'seen in staging'
   runbook approve latest --confirm api        # a destructive change, without a terminal
   runbook approve latest --delegate-to erin   # erin may decide in your place
+  runbook approve latest --server https://runbook.example.com
   runbook approve latest --break-glass --comment 'nobody else can be reached'
 
 The change is shown before the question. An approval binds to that very change: if the world moves,
@@ -47,9 +51,17 @@ pub struct Args {
     /// Do not ask again
     #[arg(short, long)]
     yes: bool,
+    /// At a server on another machine, as whoever has signed in there
+    #[arg(long, value_name = "URL", value_parser = remote::address, conflicts_with = "delegate_to")]
+    server: Option<Url>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    if let Some(server) = &args.server {
+        let Args { comment, digest, confirm, break_glass, yes, .. } = args;
+        let said = Said { comment, digest, confirm, break_glass, yes };
+        return elsewhere::approve(server, &args.run, args.step.as_deref(), said, app).await;
+    }
     let speaker = Speaker::of(app, &args.run).await?;
     let (node, question) = speaker.question(args.step.as_deref(), Wanted::Approval)?;
     let Question::Approval(gated) = &question else {

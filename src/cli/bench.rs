@@ -16,11 +16,13 @@ use crate::{
 #[command(after_help = "Examples:
   runbook bench
   runbook bench --runs 200 --at-once 16 --output json
+  PGPASSWORD=… runbook bench --store postgres://runbook@db.example.com/bench
   runbook bench --server
   runbook bench --server --incidents 100 --entries 10000 --deliveries 1000
 
 The actions do nothing, so what is measured is the engine and its journal. Every event is synced
-to the disk of the folder that is named.
+to the disk of the folder that is named, or to that of the PostgreSQL server. A database must have
+no other runs than such; they stay in it.
 
 With --server, a project with many incidents and runs is made there, `runbook serve` is started
 over it on loopback, and asked as a browser, a detector and another process would ask it.")]
@@ -55,6 +57,9 @@ pub struct Args {
     /// Where everything is written, and removed afterwards
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    /// Measure this PostgreSQL database, not SQLite; its password is in PGPASSWORD
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "server"])]
+    store: Option<String>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {

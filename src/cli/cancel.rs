@@ -7,7 +7,7 @@ use crate::{
     cli::{App, again, desk, ending, ending::Purpose, live, said::Speaker},
     config::Config,
     exit::{CliError, Exit},
-    wire,
+    wire::Traced,
 };
 
 /// Cancel a run.
@@ -44,9 +44,12 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     // Nobody is there to bring it to its end, so that is done here.
     let config = Config::load(&app.global)?;
     let wired = again::environment(app, &config, &speaker.run, Mode::ReadWrite).await?;
-    let engine = wired.engine(wire::journal(&config, false).await?);
+    let traced = Traced::open(&config, app).await?;
+    let engine = wired.engine(traced.shelf.clone());
     engine.say(id, &speaker.me, input).await?;
-    let watched = live::drive(app, &engine, id, &speaker.me, live::Mode::Attended).await?;
+    let watched = live::drive(app, &engine, id, &speaker.me, live::Mode::Attended).await;
+    traced.finish().await;
+    let watched = watched?;
     desk::settled(app, &config, &watched.run).await;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Cancel))
 }

@@ -34,7 +34,8 @@ pub async fn to_read(config: &Config) -> Result<Desk, CliError> {
     over(config, wire::shelf_to_read(config).await?)
 }
 
-fn over(config: &Config, shelf: Arc<dyn Shelf>) -> Result<Desk, CliError> {
+/// The desk over a store that is open already.
+pub fn over(config: &Config, shelf: Arc<dyn Shelf>) -> Result<Desk, CliError> {
     let severity =
         Matrix::from_config(&config.severity).map_err(|error| CliError::invalid(error.to_string()))?;
     let house = Household {
@@ -55,11 +56,20 @@ pub async fn incident(desk: &Desk, text: &str) -> Result<IncidentId, CliError> {
             CliError::invalid("there are no incidents yet").hint("`runbook incident declare TITLE` opens one")
         });
     }
-    let written =
-        if text.starts_with(|c: char| c.is_ascii_digit()) { format!("INC-{text}") } else { text.to_owned() };
+    let written = spelled(text);
     written.parse().map_err(|error: runbook_core::incident::NotAnIncidentId| {
         CliError::invalid(error.to_string()).hint("`runbook incident list` lists them")
     })
+}
+
+/// The one spelling of an incident of ours; another system's word for one as it is.
+pub fn spelled(text: &str) -> String {
+    let is_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let written = if is_number { format!("INC-{text}") } else { text.to_owned() };
+    match written.parse::<IncidentId>() {
+        Ok(id) => id.to_string(),
+        Err(_) => written,
+    }
 }
 
 /// Whether the store has an incident of that name.
@@ -125,5 +135,24 @@ impl House for Household {
 
     async fn created(&self, _: &Start) -> Result<Created, String> {
         Err("this command starts no runs".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_of_ours_has_one_spelling() {
+        for (text, expected) in [
+            ("42", "INC-42"),
+            ("inc-42", "INC-42"),
+            ("INC-42", "INC-42"),
+            ("JIRA-42", "JIRA-42"),
+            ("", ""),
+            ("0", "INC-0"),
+        ] {
+            assert_eq!(spelled(text), expected);
+        }
     }
 }

@@ -15,6 +15,7 @@ mod completions;
 mod describe;
 mod desk;
 mod detect;
+mod elsewhere;
 mod ending;
 mod fields;
 mod incident;

@@ -1,13 +1,15 @@
 //! `runbook reject`: reject what a run asks.
 
 use runbook_core::run::Input;
+use url::Url;
 
 use crate::{
     cli::{
-        App,
+        App, elsewhere,
         said::{Speaker, Wanted},
     },
     exit::{CliError, Exit},
+    remote,
 };
 
 /// Reject what a run asks.
@@ -28,9 +30,15 @@ pub struct Args {
     /// Why, for the timeline
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
+    /// At a server on another machine, as whoever has signed in there
+    #[arg(long, value_name = "URL", value_parser = remote::address)]
+    server: Option<Url>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
+    if let Some(server) = &args.server {
+        return elsewhere::reject(server, &args.run, args.step.as_deref(), args.comment, app).await;
+    }
     let speaker = Speaker::of(app, &args.run).await?;
     let (node, question) = speaker.question(args.step.as_deref(), Wanted::Approval)?;
     app.say(&format!("{}\n", speaker.describe(app, node, &question)));

@@ -9,7 +9,8 @@ use crate::{
     cli::{App, again, desk, ending, ending::Purpose, live, moment, paint::Paint, run_id, table::Table},
     config::Config,
     exit::{CliError, Exit},
-    person, wire,
+    person,
+    wire::{self, Traced},
 };
 
 /// Go on with a run that nobody drives.
@@ -44,9 +45,12 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
             .hint(format!("`runbook show {id}` shows it")));
     }
     let wired = again::environment(app, &config, &run, Mode::ReadWrite).await?;
-    let engine = wired.engine(wire::journal(&config, false).await?);
+    let traced = Traced::open(&config, app).await?;
+    let engine = wired.engine(traced.shelf.clone());
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::drive(app, &engine, id, &person::at_the_terminal(), mode).await?;
+    let watched = live::drive(app, &engine, id, &person::at_the_terminal(), mode).await;
+    traced.finish().await;
+    let watched = watched?;
     desk::settled(app, &config, &watched.run).await;
     // Whoever asked for the undo before gets what they asked for.
     let purpose = if watched.run.undo_requested_by.is_some() { Purpose::Undo } else { Purpose::Run };

@@ -22,7 +22,7 @@ use crate::{
     library::Library,
     person,
     plan_file::PlanFile,
-    wire::{self, Wired},
+    wire::{self, Traced, Wired, traces},
 };
 
 /// Run a runbook, for real or dry.
@@ -85,6 +85,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
     }
     let me = person::at_the_terminal();
     let created = request.created(&wired, Hands::Live, None);
+    let created = Created { trace_parent: traces::cause(), ..created };
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
     let watched = begun(app, &config, &wired, created, &me, mode).await?;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Run))
@@ -100,13 +101,27 @@ pub async fn begun(
     me: &Actor,
     mode: live::Mode,
 ) -> Result<live::Watched, CliError> {
+    let traced = Traced::open(config, app).await?;
+    let watched = launched(app, config, wired, created, me, mode, &traced).await;
+    traced.finish().await;
+    watched
+}
+
+async fn launched(
+    app: &App,
+    config: &Config,
+    wired: &Wired,
+    created: Created,
+    me: &Actor,
+    mode: live::Mode,
+    traced: &Traced,
+) -> Result<live::Watched, CliError> {
+    let engine = wired.engine(traced.shelf.clone());
     let bound = created.incident.as_deref().is_some_and(|id| id.parse::<IncidentId>().is_ok());
     if !bound {
-        let engine = wired.engine(wire::journal(config, false).await?);
         return live::launch(app, &engine, created, me, mode).await;
     }
-    let desk = desk::open(config).await?;
-    let engine = wired.engine(desk.shelf().clone());
+    let desk = desk::over(config, traced.shelf.clone())?;
     let start = Start {
         runbook: created.runbook.name.clone(),
         inputs: created.inputs.clone(),
@@ -114,6 +129,7 @@ pub async fn begun(
         alert: created.alert.clone(),
         incident: created.incident.clone(),
         reason: created.reason.clone(),
+        trace_parent: created.trace_parent.clone(),
     };
     let keep = async |run, first| Ok::<_, CliError>(desk.enter(run, first, &start, me).await?);
     let watched = live::launch_with(app, &engine, created, me, mode, keep).await?;
@@ -133,14 +149,9 @@ fn request(args: &Args, config: &Config, environment: Option<&str>) -> Result<Re
         inputs,
         reason: args.reason.clone(),
         overriding: args.overriding,
-        incident: args.incident.as_deref().map(named),
+        incident: args.incident.as_deref().map(desk::spelled),
         planned_at: args.plan_out.as_ref().map(|_| Timestamp::now()),
     })
-}
-
-/// An incident of ours by the one spelling of its id.
-fn named(incident: &str) -> String {
-    incident.parse::<IncidentId>().map_or_else(|_| incident.to_owned(), |id| id.to_string())
 }
 
 /// A dry-run: over transports that cannot write, in a journal that nobody keeps. Of the store it only

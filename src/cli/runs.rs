@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{
-        App, moment,
+        App, desk, moment,
         paint::{Paint, of_status},
         reading,
         table::{Cell, Table},
@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_parser = PossibleValuesParser::new(STATUSES))]
     status: Option<String>,
     /// Only runs of this incident
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "INCIDENT")]
     incident: Option<String>,
     /// Only runs that started since: `24h` ago, or `2026-11-21T03:00:00Z`
     #[arg(long, value_name = "TIME", value_parser = since)]
@@ -73,7 +73,7 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         runbook: args.runbook,
         environment: app.global.env.clone(),
         status: args.status,
-        incident: args.incident,
+        incident: args.incident.as_deref().map(desk::spelled),
         since: args.since.map(|since| since.moment(now)),
         limit,
         ..RunQuery::default()

@@ -20,7 +20,8 @@ use crate::{
     },
     config::Config,
     exit::{CliError, Exit},
-    person, wire,
+    person,
+    wire::{self, Traced},
 };
 
 /// Somebody who says something to a run.
@@ -29,6 +30,7 @@ pub struct Speaker {
     pub engine: Engine,
     pub me: Actor,
     pub run: Run,
+    traced: Traced,
 }
 
 /// What kind of question is meant.
@@ -42,10 +44,12 @@ impl Speaker {
     /// The person at this terminal, and the run that they mean.
     pub async fn of(app: &App, run: &str) -> Result<Self, CliError> {
         let config = Config::load(&app.global)?;
-        let engine = wire::records(&config, true).await?;
+        // What is said may end the run, and with it its trace.
+        let traced = Traced::over(wire::shelf_to_read(&config).await?, app);
+        let engine = wire::records_in(traced.shelf.clone());
         let id = run_id::resolve(&engine, run).await?;
         let run = again::load(&engine, id).await?;
-        Ok(Self { engine, me: person::at_the_terminal(), run })
+        Ok(Self { engine, me: person::at_the_terminal(), run, traced })
     }
 
     /// The open question of a step, by its path or the end of it; the only one where none is named.
@@ -133,7 +137,9 @@ impl Speaker {
         input: Input,
         word: &str,
     ) -> Result<Exit, CliError> {
-        let run = self.engine.say(self.run.id, &self.me, input).await?;
+        let said = self.engine.say(self.run.id, &self.me, input).await;
+        self.traced.finish().await;
+        let run = said?;
         let driven = self.engine.is_driven(run.id).await?;
         let next = format!("runbook resume {}", run.id);
         let goes_on = run.ended.is_none() && !driven;
@@ -162,7 +168,7 @@ impl Speaker {
 }
 
 /// A line that a person types; `None` at the end of the input.
-async fn line(prompt: &str) -> Result<Option<String>, CliError> {
+pub async fn line(prompt: &str) -> Result<Option<String>, CliError> {
     let mut out = std::io::stderr();
     // A terminal that cannot be written to shows in the read that follows.
     let _ = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());

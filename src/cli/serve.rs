@@ -1,13 +1,12 @@
 //! `runbook serve`: webhooks, the API, pages.
 
-use std::{io::IsTerminal as _, net::SocketAddr};
-
-use tracing_subscriber::EnvFilter;
+use std::net::SocketAddr;
 
 use crate::{
     cli::App,
     config::Config,
     exit::{CliError, Exit},
+    log,
     serve::{self, Asked},
 };
 
@@ -20,7 +19,8 @@ use crate::{
   RUNBOOK_LOG=info runbook serve        # structured logs on stderr
 
 It listens on loopback unless told otherwise; beyond that it takes TLS (`server.tls`, or a proxy named by
-`server.public_url`). SIGHUP reads the runbooks anew, SIGTERM brings what is under way to its end.")]
+`server.public_url`). SIGHUP reads the configuration, runbooks, secrets and certificates anew, all or nothing; SIGTERM brings what
+is under way to its end.")]
 pub struct Args {
     /// Where to listen; else `server.listen` of the configuration; else 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
@@ -31,22 +31,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
-    log(app);
+    log::begin(app);
     let config = Config::load(&app.global)?;
     serve::run(config, &Asked { listen: args.listen, no_login: args.no_login }, app).await
-}
-
-/// Logs for programs where nobody watches, lines for people where somebody does.
-fn log(app: &App) {
-    let usual = match app.global.verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = EnvFilter::try_from_env("RUNBOOK_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
-    if let Err(error) = set {
-        app.say(&format!("logs go elsewhere: {error}"));
-    }
 }

@@ -57,6 +57,7 @@ impl Request {
             overriding: self.overriding,
             incident: self.incident.clone(),
             alert: Value::Null,
+            trace_parent: None,
             bound_to,
             planned_at: self.planned_at,
         }

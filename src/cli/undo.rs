@@ -21,7 +21,8 @@ use crate::{
     },
     config::Config,
     exit::{CliError, Exit},
-    person, wire,
+    person,
+    wire::{self, Traced},
 };
 
 /// Take the changes of an ended run back.
@@ -63,10 +64,13 @@ pub async fn run(args: Args, app: &App) -> Result<Exit, CliError> {
         return Ok(show(app, &run, &foreseen, wired.access.writes_sent()));
     }
     let wired = again::environment(app, &config, &run, Mode::ReadWrite).await?;
-    let engine = wired.engine(wire::journal(&config, false).await?);
+    let traced = Traced::open(&config, app).await?;
+    let engine = wired.engine(traced.shelf.clone());
     engine.say(run.id, &me, input).await?;
     let mode = if args.detach { live::Mode::Detached } else { live::Mode::Attended };
-    let watched = live::drive(app, &engine, run.id, &me, mode).await?;
+    let watched = live::drive(app, &engine, run.id, &me, mode).await;
+    traced.finish().await;
+    let watched = watched?;
     desk::settled(app, &config, &watched.run).await;
     Ok(ending::tell(app, &watched, wired.access.writes_sent(), Purpose::Undo))
 }

@@ -54,20 +54,10 @@ impl Checker<'_> {
     }
 
     fn store(&mut self, tree: &Node) {
-        let store = self.config.store.as_str();
-        let hint = match store.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => return,
-            Some(("sqlite", _)) => "name a file: `sqlite:.runbook/runbook.db`",
-            Some(("postgres" | "postgresql", _)) => {
-                "this build keeps runs in SQLite only: `sqlite:.runbook/runbook.db`"
-            }
-            _ => "write it like `sqlite:.runbook/runbook.db`",
-        };
-        // The address of a database can hold a password.
-        let kind = store.split([':', '@']).next().unwrap_or_default();
-        let message = format!("`{kind}` is no store that this build can use");
-        let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), message);
-        self.findings.push(finding.hint(hint));
+        if let Err(no) = self.config.store.kind() {
+            let finding = self.document.finding(Code::UnknownWord, tree.value_span("store"), no.why);
+            self.findings.push(finding.hint(no.hint));
+        }
     }
 
     fn retention(&mut self, tree: &Node) {

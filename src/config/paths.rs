@@ -10,8 +10,11 @@ impl Config {
     pub(super) fn settle_paths(&mut self) {
         let root = self.root.clone();
         self.playbooks = settled(&root, &self.playbooks);
-        if let Some(path) = self.store.strip_prefix("sqlite:") {
-            self.store = format!("sqlite:{}", settled(&root, Path::new(path)).display());
+        if let Some(path) = self.store.url.strip_prefix("sqlite:") {
+            self.store.url = format!("sqlite:{}", settled(&root, Path::new(path)).display());
+        }
+        if let Some(password) = &mut self.store.password {
+            settle_source(&root, password);
         }
         self.secrets.values_mut().for_each(|source| settle_source(&root, source));
         let hooks = self.hooks.values_mut().flat_map(|hook| hook.sources_mut());

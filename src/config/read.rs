@@ -7,7 +7,7 @@ use std::{
 
 use runbook_core::{finding, parse};
 
-use super::{Config, meaning};
+use super::{Config, meaning, store};
 use crate::{
     cli::Global,
     exit::{CliError, Findings},
@@ -44,7 +44,8 @@ impl Config {
         let Some(mut config) = parsed.value.filter(|_| !refused) else {
             let count = parsed.findings.iter().filter(|finding| finding.is_error()).count();
             let errors = if count == 1 { "an error".to_owned() } else { format!("{count} errors") };
-            let findings = Findings { findings: parsed.findings, documents: vec![parsed.document] };
+            let shown_text = finding::Document::new(&parsed.document.file, &store::masked(&text));
+            let findings = Findings { findings: parsed.findings, documents: vec![shown_text] };
             return Err(CliError::invalid(format!("{shown} has {errors}")).findings(findings));
         };
         file.clone_into(&mut config.file);

@@ -137,7 +137,7 @@ impl House for Served {
     async fn created(&self, start: &Start) -> Result<Created, String> {
         let wired = self.wired(&start.environment, Mode::ReadWrite).await?;
         let created = self.request(start)?.created(&wired, Hands::Live, None);
-        Ok(Created { alert: start.alert.clone(), ..created })
+        Ok(Created { alert: start.alert.clone(), trace_parent: start.trace_parent.clone(), ..created })
     }
 }
 

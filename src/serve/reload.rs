@@ -113,6 +113,7 @@ fn pin(config: &mut Config, before: &Config) -> Vec<String> {
         (config.server.listen != before.server.listen, "server.listen"),
         (config.server.public_url != before.server.public_url, "server.public_url"),
         (config.server.proxies != before.server.proxies, "server.proxies"),
+        (config.server.retention != before.server.retention, "server.retention"),
         (config.server.tls.is_some() != before.server.tls.is_some(), "server.tls"),
         (config.detectors != before.detectors || moved, "detectors"),
     ] {
@@ -124,6 +125,7 @@ fn pin(config: &mut Config, before: &Config) -> Vec<String> {
     config.server.listen = before.server.listen;
     config.server.public_url.clone_from(&before.server.public_url);
     config.server.proxies.clone_from(&before.server.proxies);
+    config.server.retention = before.server.retention.clone();
     if config.server.tls.is_some() != before.server.tls.is_some() {
         config.server.tls.clone_from(&before.server.tls);
     }

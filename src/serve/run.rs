@@ -12,11 +12,14 @@ use futures::future::join_all;
 use runbook_desk::{Desk, Supervised};
 use runbook_engine::System;
 use runbook_identity::cookies::Transport;
-use runbook_journal::Shelf;
+use runbook_journal::{Observed, Shelf};
 use runbook_notify::Outbox;
-use runbook_server::{Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Ways, tls::Tls};
+use runbook_server::{
+    Counters, Herald, Limits, Open, Project as _, Settings, Site, Sweeper, Waiting, Ways, tls::Tls,
+};
+use runbook_telemetry::{Exporter, Follower};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use url::Url;
@@ -33,6 +36,9 @@ use crate::{
 /// How long requests may take that have begun when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// How long the collector may take for the spans that are left when the server stops.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// How the server was asked to be.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -42,6 +48,7 @@ pub struct Asked {
 
 /// Serves until it is told to stop.
 pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliError> {
+    let signals = Signals::listen()?;
     let listen = asked.listen.or(config.server.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
     let listener = listener(listen)?;
     let listen = listener.local_addr().unwrap_or(listen);
@@ -50,7 +57,8 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let tls = terms.map(|terms| Tls::new(terms, public_url.clone()));
     let mut hooks = doors::open(&config)?;
     let oidc = ways::oidc(&config)?;
-    let shelf = wire::shelf(&config).await?;
+    let (counters, traces) = (Arc::new(Counters::default()), wire::traces::exporter(app));
+    let (shelf, follower) = observed(&config, &counters, traces.clone()).await?;
     let outbox = outbox(&config, &shelf, &public_url)?;
     let ways = Arc::new(Ways::default());
     let reached = Reached { ways: ways.clone(), outbox: outbox.clone(), tls: tls.clone() };
@@ -58,7 +66,7 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
     let desk = Desk::new(shelf.clone(), served.clone(), Arc::new(System));
     let (stop, stopping) = watch::channel(false);
     let supervised = watch::Sender::new(Supervised::default());
-    let detectors = Detectors::open(&config, &served, &mut hooks).await?;
+    let detectors = Detectors::open(&config, &served, &shelf, &mut hooks).await?;
     ways.replace(Open { hooks, oidc });
     let site = Arc::new(Site {
         settings: Settings {
@@ -74,12 +82,15 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         ways,
         clock: Arc::new(System),
         outbox: outbox.clone(),
-        counters: Counters::default(),
+        counters,
+        traces,
         limits: Limits::default(),
+        devices: Waiting::default(),
         supervised: supervised.subscribe(),
         stopping: stopping.clone(),
     });
-    let watches = detectors.watches(&site);
+    let (watches, retired) = detectors.watches(&site);
+    let counted = site.clone();
     greet(&site, &config, app).await?;
     let herald = Herald::new(site.clone(), outbox.clone());
     let sweeper = Sweeper::new(site.clone(), config.server.retention.meant());
@@ -95,12 +106,14 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         }
     };
     let end = async {
-        until_told(&served, app).await;
+        signals.until_told(&served, app).await;
         stop.send_replace(true);
         handle.graceful_shutdown(Some(LAST_REQUESTS));
     };
     let watching = join_all(watches.iter().map(|watch| watch.watch(stopping.clone())));
-    let (done, (), (), (), (), (), (), _) = tokio::join!(
+    let counting = join_all(watches.iter().map(|watch| counted.count_rounds(watch, stopping.clone())));
+    let retiring = join_all(retired.iter().map(|watch| watch.retire(stopping.clone())));
+    let (done, (), (), (), (), (), (), _, _, _) = tokio::join!(
         http,
         herald.follow(stopping.clone()),
         sweeper.keep_tidy(stopping.clone()),
@@ -109,9 +122,24 @@ pub async fn run(config: Config, asked: &Asked, app: &App) -> Result<Exit, CliEr
         desk.supervise(stopping.clone(), &supervised),
         end,
         watching,
+        counting,
+        retiring,
     );
+    follower.finish(LAST_SPANS).await;
     done.map_err(|error| CliError::failed(format!("the server stopped: {error}")))?;
     Ok(Exit::Success)
+}
+
+/// The store, with somebody who counts and traces what is journaled in it.
+async fn observed(
+    config: &Config,
+    counters: &Arc<Counters>,
+    traces: Option<Exporter>,
+) -> Result<(Arc<dyn Shelf>, Arc<Follower>), CliError> {
+    let shelf = wire::shelf(config).await?;
+    let follower = Follower::new(traces, Some(counters.clone()));
+    follower.begin(shelf.clone());
+    Ok((Arc::new(Observed::new(shelf, follower.clone())), follower))
 }
 
 fn listener(listen: SocketAddr) -> Result<TcpListener, CliError> {
@@ -177,28 +205,47 @@ async fn greet(site: &Site, config: &Config, app: &App) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Until somebody ends the server. A hang-up reads the configuration and the runbooks anew.
-async fn until_told(served: &Served, app: &App) {
-    let streams =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
-        tracing::error!("signals cannot be received: only a kill ends the server");
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return,
-            _ = terminate.recv() => return,
-            _ = hangup.recv() => match served.reload() {
-                Ok(read) => {
-                    let count = served.catalog().len();
-                    app.say(&format!("read anew: {count} runbooks, {} findings", read.findings.len()));
-                    if !read.later.is_empty() {
-                        app.say(&format!("after a new start only: {}", read.later.join(", ")));
-                    }
-                }
-                Err(why) => tracing::error!(%why, "what was to be read anew cannot be used"),
-            },
+/// What the server is told by signals. They are listened to from the first moment on: by default, each
+/// of them ends a process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let of = |kind| {
+            signal(kind).map_err(|error| CliError::failed(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until somebody ends the server. A hang-up reads the configuration and the runbooks anew.
+    async fn until_told(mut self, served: &Served, app: &App) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => read_anew(served, app),
+            }
         }
+    }
+}
+
+fn read_anew(served: &Served, app: &App) {
+    match served.reload() {
+        Ok(read) => {
+            let count = served.catalog().len();
+            app.say(&format!("read anew: {count} runbooks, {} findings", read.findings.len()));
+            if !read.later.is_empty() {
+                app.say(&format!("after a new start only: {}", read.later.join(", ")));
+            }
+        }
+        Err(why) => tracing::error!(%why, "what was to be read anew cannot be used"),
     }
 }

@@ -53,13 +53,13 @@ fn an_approval_is_shown_with_all_that_it_takes_to_decide() {
 fn runs_are_found_by_what_they_are() {
     let (project, run) = Project::waiting();
     let other = project.json(
-        &["run", "service-health-check", "--detach", "--incident", "INC-7", "--reason", "a look around"],
+        &["run", "service-health-check", "--detach", "--incident", "OPS-7", "--reason", "a look around"],
         1,
     );
     for (filter, expected) in [
         (&["--status", "waiting"][..], &[run.as_str()][..]),
         (&["--runbook", "service-health-check"], &[other["run"].as_str().unwrap()]),
-        (&["--incident", "INC-7"], &[other["run"].as_str().unwrap()]),
+        (&["--incident", "OPS-7"], &[other["run"].as_str().unwrap()]),
         (&["--env", "demo", "--since", "1h"], &[other["run"].as_str().unwrap(), run.as_str()]),
         (&["--status", "stuck"], &[]),
     ] {

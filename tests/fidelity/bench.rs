@@ -123,6 +123,7 @@ impl<'a> Bench<'a> {
             reason: None,
             incident: None,
             alert: Value::Null,
+            trace_parent: None,
             bound_to: None,
             planned_at: Some(self.planned_at),
             overriding: false,

@@ -5,10 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says enough by panicking")]
 #![expect(clippy::print_stderr, reason = "a skipped test says that it is")]
 
-mod browser;
 mod site;
 
-use browser::Browser;
+use runbook_browser::Browser;
 use serde_json::Value;
 use site::Site;
 

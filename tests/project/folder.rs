@@ -50,7 +50,10 @@ impl Project {
         // Another build of the same program, for figures of a release build.
         let program = std::env::var_os("RUNBOOK_TEST_PROGRAM").map(PathBuf::from);
         let mut command = Command::new(program.unwrap_or_else(|| cargo_bin!("runbook").to_path_buf()));
-        for name in ["RUNBOOK_CONFIG", "RUNBOOK_ENV", "RUNBOOK_COMPLETE", "NO_COLOR"] {
+        for name in ["RUNBOOK_CONFIG", "RUNBOOK_ENV", "RUNBOOK_COMPLETE", "NO_COLOR", "TRACEPARENT"] {
+            command.env_remove(name);
+        }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
             command.env_remove(name);
         }
         command.args(args).current_dir(self.folder.path()).stdin(std::process::Stdio::null());

@@ -7,6 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
+    collector::Collector,
     project::Project,
     server::{PATIENCE, Server, token},
 };
@@ -54,6 +55,11 @@ async fn no_planted_secret_gets_out() {
     project.write("playbooks/call.yaml", RUNBOOK);
     let mut variables = CANARIES.to_vec();
     variables.push(("RUNBOOK_LOG", "debug"));
+    let collector = Collector::start().await;
+    let endpoint = collector.endpoint();
+    variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint));
+    variables.push(("OTEL_BSP_SCHEDULE_DELAY", "20"));
+    variables.push(("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary-collector-0123456789"));
     let server = Server::start_with(&project, &[], &variables);
     let token = token(&project, &["--role", "admin"]);
     let client = reqwest::Client::new();
@@ -101,7 +107,9 @@ async fn no_planted_secret_gets_out() {
     for path in paths.into_iter().map(str::to_owned).chain(of_run) {
         seen.push((path.clone(), ask(&path).await));
     }
+    collector.wait_for("step ask").await;
     seen.push(("the log".to_owned(), server.stop()));
+    seen.push(("the traces".to_owned(), collector.bytes()));
     for file in fs::read_dir(project.path(".runbook")).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
@@ -110,7 +118,11 @@ async fn no_planted_secret_gets_out() {
     }
     assert!(seen.iter().any(|(_, bytes)| contains(bytes, b"call")), "what is looked through is not empty");
     let secret = token.rsplit('_').next().unwrap();
-    let canaries = CANARIES.iter().map(|(_, value)| *value).chain([secret, "canary-wrong-0123456789"]);
+    let canaries = CANARIES.iter().map(|(_, value)| *value).chain([
+        secret,
+        "canary-wrong-0123456789",
+        "canary-collector-0123456789",
+    ]);
     for canary in canaries {
         let encoded: String = url::form_urlencoded::byte_serialize(canary.as_bytes()).collect();
         for form in [canary.to_owned(), STANDARD.encode(canary), encoded] {

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -25,6 +28,7 @@ pub struct Server {
 #[derive(Default)]
 struct Log {
     text: Mutex<Vec<u8>>,
+    over: AtomicBool,
     more: Condvar,
 }
 
@@ -50,7 +54,7 @@ impl Server {
                 break format!("http{scheme}://{}", rest.split('/').next().unwrap());
             }
         };
-        let log = Arc::new(Log { text: Mutex::new(heard.into_bytes()), more: Condvar::new() });
+        let log = Arc::new(Log { text: Mutex::new(heard.into_bytes()), ..Log::default() });
         // Whatever else it says must not fill the pipe.
         let shared = log.clone();
         let reader = thread::spawn(move || {
@@ -59,6 +63,8 @@ impl Server {
                 shared.text.lock().unwrap().append(&mut line);
                 shared.more.notify_all();
             }
+            shared.over.store(true, Ordering::Release);
+            shared.more.notify_all();
         });
         Self { child, url, log, reader: Some(reader) }
     }
@@ -69,8 +75,13 @@ impl Server {
         self.signal(signal);
         let said = |text: &Vec<u8>| String::from_utf8_lossy(&text[before..]).into_owned();
         let text = self.log.text.lock().unwrap();
-        let waited =
-            self.log.more.wait_timeout_while(text, PATIENCE, |text| !said(text).contains(until)).unwrap();
+        let waited = self
+            .log
+            .more
+            .wait_timeout_while(text, PATIENCE, |text| {
+                !said(text).contains(until) && !self.log.over.load(Ordering::Acquire)
+            })
+            .unwrap();
         let said = said(&waited.0);
         assert!(said.contains(until), "it never said `{until}`: {said}");
         said

@@ -136,6 +136,14 @@ impl Rule {
     }
 }
 
+impl Series {
+    /// One that nobody measured: what the detector says of itself, under this name.
+    pub fn own(labels: BTreeMap<String, String>, called: &str, value: f64, breached: bool) -> Self {
+        let metrics = BTreeMap::from([(called.to_owned(), value)]);
+        Self { labels, measured: BTreeMap::new(), value: Some(value), metrics, breached }
+    }
+}
+
 impl Reading {
     pub fn is_breached(&self) -> bool {
         self.series.iter().any(|series| series.breached)

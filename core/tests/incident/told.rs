@@ -102,6 +102,7 @@ fn history_of_a_run(second: i64) -> Vec<(event::Event, String)> {
         overriding: false,
         incident: Some("INC-42".into()),
         alert: Value::Null,
+        trace_parent: None,
         bound_to: None,
         planned_at: None,
     };

@@ -71,6 +71,7 @@ pub fn created(yaml: &str) -> Created {
         overriding: false,
         incident: None,
         alert: Value::Null,
+        trace_parent: None,
         bound_to: None,
         planned_at: None,
     }

@@ -8,7 +8,7 @@ use runbook_core::{
 };
 use runbook_journal::{DocumentQuery, Expect, JournalError, MOST_DOCUMENTS};
 
-use super::{Detection, Detector, Gauge, Looked, Round, Watched};
+use super::{Detection, Detector, Gauge, Looked, Round, Watched, blind};
 use crate::{
     DeskError,
     kept::{self, Found},
@@ -32,6 +32,8 @@ impl Detection {
             let done = self.rule(rule, look, now, &mut round).await;
             round.blame(done);
         }
+        let told = self.tell_of_blindness(now, &mut round).await;
+        round.blame(told);
         let forgotten = self.forgotten(now, &mut round).await;
         round.blame(forgotten);
         if let Some(why) = &round.store {
@@ -56,7 +58,7 @@ impl Detection {
     }
 
     /// Takes in what was read of a rule, and tells what is due.
-    async fn rule(
+    pub(super) async fn rule(
         &self,
         rule: &Rule,
         look: Result<Reading, Fault>,
@@ -161,7 +163,10 @@ impl Detection {
             limit: MOST_DOCUMENTS,
             ..DocumentQuery::default()
         };
-        let is_known = |name: &str| self.detector.rules.iter().any(|rule| rule.name == name);
+        let is_known = |name: &str| {
+            let own = name == blind::RULE && !self.detector.rules.is_empty();
+            own || self.detector.rules.iter().any(|rule| rule.name == name)
+        };
         for found in kept::list::<Watched>(&self.shelf, query).await? {
             if is_known(&found.value.rule.name) {
                 continue;

@@ -97,6 +97,7 @@ impl House for Fixed {
             overriding: false,
             incident: start.incident.clone(),
             alert: start.alert.clone(),
+            trace_parent: None,
             bound_to: None,
             planned_at: None,
         })
@@ -160,6 +161,7 @@ impl Room {
             number: number.map(str::to_owned),
             body: "{}".to_owned(),
             alerts,
+            trace_parent: None,
         };
         let receipt = self.desk.receive(parcel).await.unwrap();
         if !receipt.repeated {
@@ -248,6 +250,10 @@ async fn an_alert_starts_its_runbook_once() {
     assert_eq!(run.created.inputs, json!({ "service": "api" }));
     assert_eq!(run.alert["labels"]["alertname"], "HighLatency");
     assert_eq!(run.requested_by, Actor { name: "am".to_owned(), how: Channel::Alert });
+    room.deliver(None, vec![over("HighLatency", "api", 1)]).await;
+    let kept = kept::find::<KeptAlert>(&room.shelf, &id).await.unwrap().unwrap().value;
+    assert_eq!(kept.outcomes.len(), 2);
+    assert!(kept.came_of_it().unwrap().started.is_some(), "its end does not say what it did");
 }
 
 #[tokio::test]
@@ -409,6 +415,7 @@ async fn nothing_is_lost_or_done_twice_after_a_crash() {
                 number: None,
                 body: "{}".to_owned(),
                 alerts: vec![firing("HighLatency", service, number / 2)],
+                trace_parent: None,
             };
             room.desk.receive(parcel).await.unwrap();
         }

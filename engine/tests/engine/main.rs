@@ -66,6 +66,7 @@ fn created(yaml: &str, hands: Hands) -> Created {
         overriding: false,
         incident: None,
         alert: Value::Null,
+        trace_parent: None,
         bound_to: None,
         planned_at: None,
     }

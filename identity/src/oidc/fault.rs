@@ -83,12 +83,15 @@ impl OidcError {
             Self::Setup(_) | Self::WrongIssuer { .. } | Self::Nameless(_) | Self::Randomness(_) => {
                 Kind::Setup
             }
+            // A token of another login: replayed, or planted.
+            Self::Declined(_) | Self::NotBegun | Self::DeviceExpired | Self::Token(TokenFault::Nonce) => {
+                Kind::Person
+            }
             Self::Unreachable { .. }
             | Self::Oversized { .. }
             | Self::Status { .. }
             | Self::Malformed { .. }
             | Self::Token(_) => Kind::Provider,
-            Self::Declined(_) | Self::NotBegun | Self::DeviceExpired => Kind::Person,
         }
     }
 

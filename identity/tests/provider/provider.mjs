@@ -49,7 +49,9 @@ server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
 function client(id, proof) {
   return {
     client_id: id,
-    redirect_uris: ['http://127.0.0.1:1/login/callback'],
+    // A program on loopback, whose port is not known before it listens (RFC 8252, section 7.3).
+    application_type: 'native',
+    redirect_uris: ['http://127.0.0.1/login/callback'],
     grant_types: ['authorization_code', DEVICE],
     response_types: ['code'],
     id_token_signed_response_alg: 'RS256',

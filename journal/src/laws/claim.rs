@@ -6,9 +6,10 @@ use std::sync::{
 };
 
 use futures::future::join_all;
+use runbook_core::Timestamp;
 
 use super::Story;
-use crate::{Journal, JournalError};
+use crate::{Claim, Journal, JournalError, Mark};
 
 pub(super) async fn a_claim_excludes_others(journal: Arc<dyn Journal>) {
     let (run, other) = (Story::new(1).run, Story::new(2).run);
@@ -71,4 +72,45 @@ pub(super) async fn never_two_hold_a_claim(journal: Arc<dyn Journal>) {
     for contender in join_all(contenders).await {
         contender.unwrap();
     }
+}
+
+/// Whoever drives next goes on from there. Where a claim can be lost, nothing can be done through one
+/// that is over, although its run was left as it is.
+pub(super) async fn a_run_is_driven_through_its_claim(journal: Arc<dyn Journal>) {
+    let through = |claim: &Claim| claim.through().unwrap_or_else(|| Arc::clone(&journal));
+    let (now, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let mut story = Story::new(1);
+    let claim = journal.claim(story.run).await.unwrap();
+    let before = through(&claim);
+    before.append(story.tell(2)).await.unwrap();
+    let fence = before.lock("target", story.run, now, until).await.unwrap();
+    before.changed(story.run, 0, Mark::default()).await.unwrap();
+    assert_eq!(before.read(story.run, 0).await.unwrap(), journal.read(story.run, 0).await.unwrap());
+    // What people say needs no claim.
+    journal.append(story.tell(1)).await.unwrap();
+    assert_eq!(before.head(story.run).await.unwrap(), Some(3));
+    drop(claim);
+
+    let claim = journal.claim(story.run).await.unwrap();
+    let next = through(&claim);
+    assert_eq!(next.lock("target", story.run, now, until).await.unwrap(), fence);
+    next.append(story.tell(1)).await.unwrap();
+    if claim.through().is_none() {
+        return;
+    }
+    let run = story.run;
+    let refused = [
+        before.append(story.clone().tell(1)).await.err(),
+        before.read(run, 0).await.err(),
+        before.lock("target", run, now, until).await.err(),
+        before.unlock("target", run).await.err(),
+        before.changed(run, 4, Mark::default()).await.err(),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Some(JournalError::Claimed { .. })), "{refused:?}");
+    }
+    next.append(story.tell(1)).await.unwrap();
+    next.unlock("target", run).await.unwrap();
+    // A claim is one on a run, not on all.
+    assert!(next.append(Story::new(2).tell(1)).await.is_err());
 }

@@ -9,11 +9,6 @@ use rusqlite::{
     types::{Type, ValueRef},
 };
 
-/// In a width that never varies, so that the order of texts is the order of times, to the nanosecond.
-pub(super) fn from_time(at: Timestamp) -> String {
-    format!("{at:.9}")
-}
-
 pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, Error> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error: jiff::Error| unreadable(column, error))

@@ -4,7 +4,7 @@ use runbook_core::{Timestamp, event::RunId};
 use rusqlite::{Connection, Error, OptionalExtension as _, Transaction, types::ValueRef};
 
 use super::column;
-use crate::{JournalError, lease::Lease};
+use crate::{JournalError, lease::Lease, time};
 
 const LEASE: &str = "SELECT fence, run, until FROM locks WHERE target = ?1";
 
@@ -33,7 +33,7 @@ pub(super) fn lock(
     let mut lease = lease(transaction, target)?;
     let answer = lease.take(target, run, now, until);
     if let (Ok(fence), Some((holder, until))) = (&answer, lease.holder) {
-        let row = (target, holder.to_string(), *fence, column::from_time(until));
+        let row = (target, holder.to_string(), *fence, time::text(until));
         transaction.prepare_cached(LOCK)?.execute(row)?;
     }
     Ok(answer)

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Error, Row, named_params};
 use tokio::sync::Semaphore;
 
 use super::{column, connect, fault::Fault, lock, place::Place};
-use crate::{JournalError, MOST_ENTRIES, RunHead, RunQuery, lease::Lease};
+use crate::{JournalError, MOST_ENTRIES, RunHead, RunQuery, lease::Lease, time};
 
 /// How many read at once, and how many connections, each with a cache of up to 2 MB, stay open.
 const AT_ONCE: u32 = 4;
@@ -120,7 +120,7 @@ impl Reader {
                         ":environment": query.environment,
                         ":status": query.status,
                         ":incident": query.incident,
-                        ":since": query.since.map(column::from_time),
+                        ":since": query.since.map(time::text),
                         ":before": query.before.map(|run| run.to_string()),
                         ":limit": limit,
                     },

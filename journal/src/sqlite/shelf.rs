@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Error, OptionalExtension as _, Row, ToSql};
 
 use super::{column, reader::Reader};
-use crate::{Document, DocumentQuery, Expect, JournalError, Order};
+use crate::{Document, DocumentQuery, Expect, JournalError, Order, time};
 
 const VERSION: &str = "SELECT version FROM documents WHERE kind = ?1 AND id = ?2";
 
@@ -28,7 +28,7 @@ pub(super) fn put(
     if let Err(refusal) = expect.fits(kind, id, version) {
         return Ok(Err(refusal));
     }
-    let row = (kind, id, version + 1, column::from_time(*at), state, parent, body);
+    let row = (kind, id, version + 1, time::text(*at), state, parent, body);
     transaction.prepare_cached(PUT)?.execute(row)?;
     Ok(Ok(()))
 }
@@ -52,7 +52,7 @@ impl Reader {
 
 fn list(conn: &Connection, query: &DocumentQuery) -> Result<Vec<Document>, Error> {
     let (at, id) = match &query.after {
-        Some((at, id)) => (Some(column::from_time(*at)), Some(id.as_str())),
+        Some((at, id)) => (Some(time::text(*at)), Some(id.as_str())),
         None => (None, None),
     };
     let limit = query.bound();

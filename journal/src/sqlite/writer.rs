@@ -16,12 +16,12 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    column, connect,
+    connect,
     fault::Fault,
     group::{self, Committed},
     place::{Identity, Place},
 };
-use crate::{Batch, Document, Expect, JournalError, Write, bell::Bell, shelf};
+use crate::{Batch, Document, Expect, JournalError, Write, bell::Bell, shelf, time};
 
 /// Callers beyond these wait before they hand in what they ask for.
 const WAITING: usize = 256;
@@ -81,8 +81,8 @@ impl Append {
         })?;
         Ok(Box::new(Self {
             id: batch.run.to_string(),
-            at: at.map(column::from_time).unwrap_or_default(),
-            started_at: column::from_time(batch.summary.started_at),
+            at: at.map(time::text).unwrap_or_default(),
+            started_at: time::text(batch.summary.started_at),
             summary,
             batch,
         }))

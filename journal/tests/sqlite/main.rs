@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed test says enough by panicking")]
 
+#[path = "../model/asked.rs"]
+mod asked;
 mod crash;
 mod disk;
 mod model;

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use runbook_core::{Timestamp, duration::Duration};
 use runbook_journal::{Expect, JournalError, Mark, Write};
 use tokio::sync::watch;
+use tracing::field;
 
 use super::{
     Dispatch, Outbox, State, Tally,
@@ -12,7 +13,7 @@ use super::{
     limits::{AGAIN, GLANCE, LEASE, LONGEST_BACKOFF, LONGEST_WAIT, MOST_CHANGES, MOST_TRIES, TIDY, pace},
     send::Taken,
 };
-use crate::{config::Channel, http::Trouble};
+use crate::{config::Channel, http::Trouble, notice::Notice};
 
 /// What is to be written of a dispatch after a try.
 #[derive(Debug)]
@@ -198,6 +199,15 @@ impl Outbox {
         );
         self.count(channel, count);
         let moment = dispatch.notice.moment().word();
+        let Notice { run, incident, .. } = &dispatch.notice;
+        let scope = tracing::error_span!("notice", run = field::Empty, incident = field::Empty);
+        if let Some(run) = run {
+            scope.record("run", field::display(run.id));
+        }
+        if let Some(incident) = incident {
+            scope.record("incident", &incident.id);
+        }
+        let _scope = scope.entered();
         match dispatch.state {
             State::Sent => tracing::debug!(channel, id, moment, tries, "a notice was sent"),
             State::Failed => tracing::error!(channel, id, moment, tries, why, "a notice was given up"),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
-    extract::{Path, State},
+    Extension, Json,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -20,18 +20,23 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::page::{Asked, Page, Paging, cursor};
+use super::{
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path, cursor},
+    schemas,
+};
 use crate::{
     audit,
     gate::Caller,
+    once::ShownOnce,
     problem::{Body, Problem},
     shelf::{AuditEntry, Outcome, Token},
     site::Site,
 };
 
 /// Who the caller is, and what they may do.
-#[utoipa::path(get, path = "/api/v1/me", tag = "access",
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/me", tag = "access", operation_id = "me",
+    responses((status = 200, body = documents::Me), ReadProblems))]
 pub async fn me(caller: Caller) -> Json<Value> {
     let identity = &caller.identity;
     Json(json!({
@@ -43,8 +48,8 @@ pub async fn me(caller: Caller) -> Json<Value> {
 }
 
 /// List the caller's tokens; for those who manage tokens, everybody's.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "access", params(Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens", params(Paging),
+    responses((status = 200, body = documents::TokenPage), ReadProblems))]
 pub async fn tokens(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -71,16 +76,16 @@ pub struct NewToken {
     pub name: String,
     /// For no person: the NAME of a `token:NAME` in `auth.roles`.
     pub service: Option<String>,
-    /// No more than its owner is granted: a list of {role, environments, runbooks}.
-    #[schema(value_type = Vec<Object>)]
+    /// No more than its owner is granted.
+    #[schema(schema_with = schemas::rights)]
     pub rights: Rights,
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }
 
 /// Make a token. It is shown in this answer only.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = NewToken,
-    responses((status = 201, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "access", operation_id = "make_token", request_body = NewToken,
+    responses((status = 201, body = documents::TokenMade), WriteProblems))]
 pub async fn mint(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -89,7 +94,7 @@ pub async fn mint(
     let (found, token) = make(&site, &caller, new).await?;
     let mut answer = found.value.document();
     answer["token"] = Value::from(token.expose_secret());
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Json(answer)).into_response())
 }
 
 /// Makes a token and keeps its record.
@@ -118,8 +123,8 @@ fn refused(error: MintError) -> Problem {
 }
 
 /// Revoke a token.
-#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", operation_id = "revoke_token", params(("id" = String, Path)),
+    responses((status = 200, body = documents::TokenRecord), WriteProblems))]
 pub async fn revoke(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -152,8 +157,8 @@ async fn told(site: &Site, caller: &Caller, code: &str, found: &Found<Token>) {
 }
 
 /// What was refused to whom, and what was done to the server; newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "access", params(Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/audit", tag = "access", operation_id = "list_audit", params(Paging),
+    responses((status = 200, body = documents::AuditPage), ReadProblems))]
 pub async fn audit(
     State(site): State<Arc<Site>>,
     caller: Caller,

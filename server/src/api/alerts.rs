@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use runbook_core::Value;
 use runbook_desk::kept::{self, Found, KeptAlert};
 use runbook_identity::{Permission, Scope};
@@ -13,7 +10,10 @@ use runbook_journal::DocumentQuery;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::page::{Asked, Page, Paging, cursor};
+use super::{
+    ReadProblems, documents,
+    page::{Asked, Page, Paging, Path, cursor},
+};
 use crate::{gate::Caller, problem::Problem, site::Site};
 
 /// Which alerts.
@@ -32,8 +32,8 @@ pub struct Filter {
 }
 
 /// List alerts, newest first, each with what it started and why it did not.
-#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", operation_id = "list_alerts", params(Filter),
+    responses((status = 200, body = documents::AlertPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -56,8 +56,8 @@ pub async fn list(
 }
 
 /// One alert.
-#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", operation_id = "show_alert", params(("id" = String, Path)),
+    responses((status = 200, body = documents::Alert), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use runbook_core::{
     Value, report,
     run::{Input, Question, Run},
@@ -16,7 +13,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    page::{Asked, Page, Paging},
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path},
     runs,
 };
 use crate::{
@@ -27,8 +25,8 @@ use crate::{
 
 /// List what is open: gates, choices, manual steps, questions in doubt; the oldest first. `limit` counts
 /// runs, of which most ask one thing.
-#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", params(Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "approvals", operation_id = "list_approvals", params(Paging),
+    responses((status = 200, body = documents::QuestionPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -65,9 +63,9 @@ pub struct Approve {
 }
 
 /// Approve exactly the change that was looked at.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "approvals", operation_id = "approve", params(("run" = String, Path)),
     request_body = Approve,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn approve(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -87,9 +85,9 @@ pub struct Reject {
 }
 
 /// Reject what a run asks.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/reject", tag = "approvals", operation_id = "reject", params(("run" = String, Path)),
     request_body = Reject,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn reject(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -110,9 +108,9 @@ pub struct Delegate {
 }
 
 /// Let somebody else decide in one's place.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/delegate", tag = "approvals", operation_id = "delegate", params(("run" = String, Path)),
     request_body = Delegate,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn delegate(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -123,8 +121,10 @@ pub async fn delegate(
     runs::say(&site, &caller, &run, Permission::Approve, input).await
 }
 
+/// An answer; another schema is called by the name that it has here.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Answer)]
 pub struct Say {
     pub step: String,
     /// The id of an option; `done`, `failed` or `skipped`; `happened`, `did-not-happen`, `proceed` or
@@ -138,9 +138,9 @@ pub struct Say {
 }
 
 /// Answer what a run asks: pick an option, report a manual step, settle a doubt.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/answer", tag = "approvals", operation_id = "answer", params(("run" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn answer(
     State(site): State<Arc<Site>>,
     caller: Caller,

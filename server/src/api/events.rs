@@ -3,14 +3,14 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
 use runbook_core::timeline;
 use runbook_journal::Mark;
 
-use super::runs;
+use super::{ReadProblems, page::Path, runs};
 use crate::{gate::Caller, problem::Problem, site::Site};
 
 /// A sign of life for proxies that close quiet connections.
@@ -19,8 +19,8 @@ const ALIVE: Duration = Duration::from_secs(15);
 const PACE: Duration = Duration::from_millis(50);
 
 /// The entries of a run as they come, until it has ended. `Last-Event-ID` goes on after an entry.
-#[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", operation_id = "run_events", params(("run" = String, Path)),
+    responses((status = 200, content_type = "text/event-stream", body = String), ReadProblems))]
 pub async fn of_run(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -48,8 +48,8 @@ pub async fn of_run(
 }
 
 /// A sign whenever anything was written: whoever shows something looks again.
-#[utoipa::path(get, path = "/api/v1/events", tag = "runs",
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/events", tag = "runs", operation_id = "events",
+    responses((status = 200, content_type = "text/event-stream", body = String), ReadProblems))]
 pub async fn of_all(
     State(site): State<Arc<Site>>,
     _caller: Caller,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -23,8 +23,10 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    page::{Asked, Page, Paging, cursor, story_cursor},
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path, cursor, story_cursor},
     runs::bounded,
+    schemas,
 };
 use crate::{
     gate::Caller,
@@ -47,8 +49,8 @@ pub struct Filter {
 }
 
 /// List incidents, newest first.
-#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", operation_id = "list_incidents", params(Filter),
+    responses((status = 200, body = documents::IncidentPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -85,8 +87,8 @@ pub async fn load(site: &Site, caller: &Caller, id: &str) -> Result<Arc<Incident
 }
 
 /// One incident.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", operation_id = "show_incident", params(("id" = String, Path)),
+    responses((status = 200, body = documents::Incident), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -96,8 +98,8 @@ pub async fn one(
 }
 
 /// Alerts, runs, approvals, notes: everything that happened, in one order, the newest first.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path), Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents", operation_id = "incident_timeline", params(("id" = String, Path), Paging),
+    responses((status = 200, body = documents::TimelinePage), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -127,6 +129,7 @@ pub async fn told(
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Declare {
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
     /// A level of the severity matrix, or a word that it knows; the default level, where it is not
     /// said.
@@ -137,8 +140,8 @@ pub struct Declare {
 }
 
 /// Declare an incident.
-#[utoipa::path(post, path = "/api/v1/incidents", tag = "incidents", request_body = Declare,
-    responses((status = 201, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/api/v1/incidents", tag = "incidents", operation_id = "declare_incident", request_body = Declare,
+    responses((status = 201, body = documents::Incident), WriteProblems))]
 pub async fn declare(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -183,24 +186,24 @@ pub enum Say {
     /// Somebody takes it on.
     Acknowledge {},
     Note {
+        #[schema(min_length = 1, max_length = 10_000)]
         text: String,
     },
     Severity {
         to: String,
         reason: Option<String>,
     },
-    /// `investigating`, `identified` or `monitoring`.
     State {
-        #[schema(value_type = String)]
+        #[schema(schema_with = schemas::open_state)]
         to: Standing,
     },
-    /// `incident_commander`, `technical_lead`, `subject_matter_expert`, `communications`, `scribe` or
-    /// `executive_liaison`.
     Assign {
+        #[schema(schema_with = schemas::incident_role)]
         role: String,
         person: String,
     },
     Leave {
+        #[schema(schema_with = schemas::incident_role)]
         role: String,
         person: String,
     },
@@ -224,9 +227,9 @@ pub enum Say {
 
 /// Say something to an incident: acknowledge it, note something, change its severity or its state, assign
 /// a role, link, merge, resolve, reopen.
-#[utoipa::path(post, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/incidents/{id}", tag = "incidents", operation_id = "say_to_incident", params(("id" = String, Path)),
     request_body = Say,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::Incident), WriteProblems))]
 pub async fn say(
     State(site): State<Arc<Site>>,
     caller: Caller,

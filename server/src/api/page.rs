@@ -1,14 +1,15 @@
-//! Lists in pages: `limit` and `after` in, `items` and `next` out.
+//! What a request names: lists in pages (`limit` and `after` in, `items` and `next` out), and places in
+//! its path.
 
 use axum::{
-    extract::{FromRequestParts, Query, rejection::QueryRejection},
+    extract::{self, FromRequestParts, Query, rejection::QueryRejection},
     http::request::Parts,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use runbook_core::{Timestamp, Value};
 use runbook_desk::latest::Place;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -28,7 +29,7 @@ pub struct Paging {
 }
 
 /// One page of a list.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Page {
     pub items: Vec<Value>,
     /// Where the next page begins; null on the last one.
@@ -87,5 +88,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let told = |rejection: QueryRejection| Problem::invalid(rejection.body_text());
         Query::from_request_parts(parts, state).await.map(|Query(asked)| Self(asked)).map_err(told)
+    }
+}
+
+/// The places that a path names; what cannot be read of them is told as a problem.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let told = |rejection: extract::rejection::PathRejection| Problem::unreadable(rejection.body_text());
+        extract::Path::from_request_parts(parts, state)
+            .await
+            .map(|extract::Path(named)| Self(named))
+            .map_err(told)
     }
 }

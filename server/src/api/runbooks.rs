@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use runbook_core::Value;
 use runbook_identity::{Permission, Scope};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
 
-use super::page::Asked;
+use super::{
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Path},
+};
 use crate::{
     EnvironmentFacts, Readiness, RunbookFacts, audit, gate::Caller, problem::Problem, shelf::Outcome,
     site::Site,
 };
 
 /// List the environments that the caller sees.
-#[utoipa::path(get, path = "/api/v1/environments", tag = "runbooks",
-    responses((status = 200, body = [EnvironmentFacts]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/environments", tag = "runbooks", operation_id = "list_environments",
+    responses((status = 200, body = [EnvironmentFacts]), ReadProblems))]
 pub async fn environments(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -31,8 +31,8 @@ pub async fn environments(
 }
 
 /// List the runbooks that the caller sees.
-#[utoipa::path(get, path = "/api/v1/runbooks", tag = "runbooks",
-    responses((status = 200, body = [Object]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runbooks", tag = "runbooks", operation_id = "list_runbooks",
+    responses((status = 200, body = [documents::RunbookBrief]), ReadProblems))]
 pub async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Vec<Value>>, Problem> {
     let seen = |name: &str| caller.may(Permission::Read, Scope::runbook(name)).is_ok();
     let catalog = site.project.catalog();
@@ -54,8 +54,8 @@ fn brief(facts: &RunbookFacts) -> Value {
 }
 
 /// One runbook, as its file has it.
-#[utoipa::path(get, path = "/api/v1/runbooks/{name}", tag = "runbooks", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runbooks/{name}", tag = "runbooks", operation_id = "show_runbook", params(("name" = String, Path)),
+    responses((status = 200, body = documents::Runbook), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -85,8 +85,8 @@ pub struct Which {
 }
 
 /// Whether runbooks would work now. Reads the environment, and changes nothing.
-#[utoipa::path(get, path = "/api/v1/readiness", tag = "runbooks", params(Which),
-    responses((status = 200, body = [Readiness]), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/readiness", tag = "runbooks", operation_id = "readiness", params(Which),
+    responses((status = 200, body = [Readiness]), ReadProblems))]
 pub async fn readiness(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -107,14 +107,20 @@ pub async fn readiness(
 
 /// Read the runbooks and the configuration anew. Where anything is wrong, all stays as it was. `later`
 /// names what has changed and counts after a new start only.
-#[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks",
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/api/v1/reload", tag = "runbooks", operation_id = "reload",
+    responses((status = 200, body = documents::Reloaded), WriteProblems))]
 pub async fn reload(State(site): State<Arc<Site>>, caller: Caller) -> Result<Json<Value>, Problem> {
+    let (findings, later) = read_anew(&site, &caller).await?;
+    let count = site.project.catalog().len();
+    Ok(Json(json!({ "runbooks": count, "findings": findings, "later": later })))
+}
+
+/// How many findings there are, and what counts after a new start only.
+pub async fn read_anew(site: &Site, caller: &Caller) -> Result<(usize, Vec<String>), Problem> {
     caller.may(Permission::Reload, Scope::NOTHING)?;
     let reloaded = site.project.reload().map_err(Problem::invalid)?;
     let asked = audit::Asked { method: "POST".to_owned(), path: "/api/v1/reload".to_owned(), from: None };
     let detail = format!("{} runbooks", site.project.catalog().len());
-    audit::write(&site, Some(&caller.identity), &asked, Outcome::Done, "reloaded", &detail).await;
-    let count = site.project.catalog().len();
-    Ok(Json(json!({ "runbooks": count, "findings": reloaded.findings.len(), "later": reloaded.later })))
+    audit::write(site, Some(&caller.identity), &asked, Outcome::Done, "reloaded", &detail).await;
+    Ok((reloaded.findings.len(), reloaded.later))
 }

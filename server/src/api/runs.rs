@@ -4,7 +4,7 @@ use std::{str::FromStr as _, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -22,9 +22,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{Asked, Page, Paging};
+use super::{
+    ReadProblems, WriteProblems, documents,
+    page::{Asked, Page, Paging, Path},
+};
 use crate::{
     gate::Caller,
+    ops::Mark,
     problem::{Body, Problem},
     site::Site,
 };
@@ -50,8 +54,8 @@ pub struct Filter {
 }
 
 /// List runs, newest first.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Filter),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", operation_id = "list_runs", params(Filter),
+    responses((status = 200, body = documents::RunPage), ReadProblems))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -103,9 +107,8 @@ pub struct Begun {
 const LONGEST: usize = 2_000;
 
 /// Start a run, or foresee one.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", request_body = NewRun,
-    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = Object),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", operation_id = "start_run", request_body = NewRun,
+    responses((status = 201, body = Begun), (status = 200, description = "the plan of a dry-run", body = documents::Run), WriteProblems))]
 pub async fn start(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -147,16 +150,22 @@ pub fn sound(site: &Site, environment: &str, new: NewRun) -> Result<Start, Probl
         alert: Value::Null,
         incident: new.incident,
         reason: new.reason,
+        trace_parent: None,
     })
 }
 
 pub async fn begin(site: &Site, caller: &Caller, start: &Start) -> Result<RunId, Problem> {
-    Ok(site.desk.start(start, &caller.identity.actor()).await?)
+    let start = Start { trace_parent: caller.mark.as_ref().and_then(Mark::trace_parent), ..start.clone() };
+    let run = site.desk.start(&start, &caller.identity.actor()).await?;
+    if let Some(mark) = &caller.mark {
+        mark.is_about(run);
+    }
+    Ok(run)
 }
 
 /// A run, step by step.
-#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", operation_id = "show_run", params(("run" = String, Path)),
+    responses((status = 200, body = documents::Run), ReadProblems))]
 pub async fn one(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -167,8 +176,8 @@ pub async fn one(
 }
 
 /// What happened in a run, entry by entry, from its beginning.
-#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", params(("run" = String, Path), Paging),
-    responses((status = 200, body = Page), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}/timeline", tag = "runs", operation_id = "run_timeline", params(("run" = String, Path), Paging),
+    responses((status = 200, body = documents::TimelinePage), ReadProblems))]
 pub async fn timeline(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -197,9 +206,9 @@ pub struct CancelRun {
 }
 
 /// Cancel a run; what is under way is brought to its end.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", operation_id = "cancel_run", params(("run" = String, Path)),
     request_body = CancelRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn cancel(
     State(site): State<Arc<Site>>,
     caller: Caller,
@@ -217,9 +226,9 @@ pub struct UndoRun {
 }
 
 /// Take the changes of an ended run back, the last one first.
-#[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/runs/{run}/undo", tag = "runs", operation_id = "undo_run", params(("run" = String, Path)),
     request_body = UndoRun,
-    responses((status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json"), (status = "5XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = documents::RunStanding), WriteProblems))]
 pub async fn undo(
     State(site): State<Arc<Site>>,
     caller: Caller,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -22,7 +22,7 @@ use super::{
     words::{self, Tone, mark, moment},
 };
 use crate::{
-    api::{self, access::NewToken},
+    api::{self, access::NewToken, page::Path},
     gate::Caller,
     problem::Problem,
     shelf::Token,
@@ -98,9 +98,22 @@ fn who(caller: &Caller) -> Markup {
             dt { "You may be" }
             dd {
                 @if identity.rights.0.is_empty() { "nothing yet: " code { "auth.roles" } " in runbook.yaml grants roles" }
-                ul.plain { @for grant in &identity.rights.0 { li { (grant) } } }
+                ul.plain { @for grant in &identity.rights.0 { li { (granted(grant)) } } }
             }
         }
+    }
+}
+
+/// A grant in words: `approver in staging and production, for all runbooks`.
+fn granted(grant: &Grant) -> Markup {
+    let named = |patterns: &[Pattern]| {
+        let names: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        (!names.iter().any(|name| name == "*")).then(|| names.join(" and "))
+    };
+    html! {
+        strong { (grant.role) }
+        @match named(&grant.environments) { Some(names) => { " in " code { (names) } }, None => " in all environments" }
+        @match named(&grant.runbooks) { Some(names) => { ", for " code { (names) } }, None => ", for all runbooks" }
     }
 }
 
@@ -115,7 +128,7 @@ fn card(found: &Found<Token>, manages: bool, now: Timestamp) -> Markup {
         div.card {
             span.title { (record.name) }
             span.pills { (mark(tone, state)) code { (record.id) } }
-            @for grant in &record.rights.0 { span { (grant) } }
+            @for grant in &record.rights.0 { span { (granted(grant)) } }
             span.quiet {
                 @if manages { (record.owner) " · " }
                 "made " (moment(record.created_at, now)) " · expires " (moment(record.expires_at, now)) " · "

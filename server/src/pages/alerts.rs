@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use runbook_core::Timestamp;
 use runbook_desk::kept::{self, Found, KeptAlert};
@@ -22,7 +18,7 @@ use super::{
 use crate::{
     api::{
         self,
-        page::{Asked, Paging, cursor},
+        page::{Asked, Paging, Path, cursor},
     },
     gate::Caller,
     problem::Problem,
@@ -78,7 +74,7 @@ pub fn list_of(found: &[Found<KeptAlert>], now: Timestamp) -> Markup {
 }
 
 fn card(found: &Found<KeptAlert>, now: Timestamp) -> Markup {
-    let KeptAlert { alert, environment, first_at, repeats, outcomes, .. } = &found.value;
+    let KeptAlert { alert, environment, first_at, repeats, .. } = &found.value;
     html! {
         a.card href={ "/alerts/" (found.id) } {
             span.title { (title(&found.value)) }
@@ -86,7 +82,7 @@ fn card(found: &Found<KeptAlert>, now: Timestamp) -> Markup {
                 (pill(status(&found.value)))
                 @if let Some(severity) = &alert.severity { (words::severity(severity)) }
             }
-            @if let Some(last) = outcomes.last() { span { (last) } }
+            @if let Some(last) = found.value.came_of_it() { span { (last) } }
             span.quiet {
                 (environment)
                 @if let Some(service) = &alert.service { " · " (service) }

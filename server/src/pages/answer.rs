@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -25,7 +25,11 @@ use super::{
     run, told, words,
 };
 use crate::{
-    api::{self, approvals::Say, page::Asked},
+    api::{
+        self,
+        approvals::Say,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -58,7 +62,7 @@ async fn shown(
         (run::simulated(&run))
         @match &node.phase {
             Phase::Asking(asking) => {
-                h1 { (approvals::heading(node, &Question::Answer(asking))) }
+                h1 { (words::prose(&approvals::heading(node, &Question::Answer(asking)))) }
                 @if let Some(problem) = problem { (told::notice(problem)) }
                 (about(&run, node, asking))
                 (reply(caller, &run, node, asking, sent))
@@ -92,7 +96,7 @@ fn about(run: &Run, node: &Node, asking: &Asking) -> Markup {
 
 fn reply(caller: &Caller, run: &Run, node: &Node, asking: &Asking, sent: &Sent) -> Markup {
     if let Err(problem) = approvals::permitted(caller, run, &Question::Answer(asking)) {
-        return html! { div.notice { p { "You cannot answer this: " (problem.detail) "." } } };
+        return html! { div.notice { p { "You cannot answer this: " (words::prose(&problem.detail)) "." } } };
     }
     html! {
         form method="post" action={ "/runs/" (run.id) "/answer" } {

@@ -155,7 +155,7 @@ fn card(site: &Site, run: &Run, node: &Node, question: &Question<'_>, own: bool)
     };
     html! {
         a.card.asks[own] href=(address(run, node, question)) {
-            span.title { (heading(node, question)) }
+            span.title { (words::prose(&heading(node, question))) }
             span.pills {
                 (mark(if own { Tone::Asks } else { Tone::Calm }, kind(question)))
                 @if let Some(effect) = node.effect() { (words::effect(effect)) }
@@ -163,7 +163,7 @@ fn card(site: &Site, run: &Run, node: &Node, question: &Question<'_>, own: bool)
             }
             @if let Some(target) = &node.target { span.where { (secret::mask_text(&target.name)) } }
             span.quiet {
-                (title(run)) " · " (run.created.environment) " · for " (people(report::asked(question)))
+                (title(run)) " · " strong { (run.created.environment) } " · for " (people(report::asked(question)))
                 @if let Question::Approval(gated) = question {
                     @if let Some(deadline) = gated.gate.deadline { " · ends " (moment(deadline, site.now())) }
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -28,7 +28,10 @@ use super::{
     words::{self, moment, people},
 };
 use crate::{
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -104,19 +107,24 @@ async fn moved(site: &Site, run: &Run, step: &str) -> Result<Vec<String>, Proble
 fn asked(site: &Site, caller: &Caller, shown: &Shown<'_>) -> Markup {
     let Shown { run, node, gated, before, .. } = shown;
     let digest = &gated.gate.digest;
+    let address = approvals::address(run, node, &Question::Approval(gated));
     html! {
         (run::simulated(run))
-        h1 { (secret::mask_text(&gated.gate.prompt)) }
+        h1 { (words::prose(&secret::mask_text(&gated.gate.prompt))) }
         @if let Some(problem) = &before.problem { (told::notice(problem)) }
-        div id="plan" data-live data-version=(digest) {
-            div.notice.bad data-moved hidden role="alert" {
-                p { strong { "This has changed since you opened it." } " Nothing was decided. Load the page again to see what is asked now." }
-                p { a.button href=(approvals::address(run, node, &Question::Approval(gated))) { "Show what is asked now" } }
+        div.beside {
+            div id="plan" data-live data-version=(digest) data-from=(address) {
+                div.notice.bad data-moved hidden role="alert" {
+                    p { strong { "This has changed since you opened it." } " Nothing was decided. Load the page again to see what is asked now." }
+                    p { a.button href=(address) { "Show what is asked now" } }
+                }
+                (plan(shown, site.now()))
             }
-            (plan(shown, site.now()))
+            div.aside {
+                section id="said" data-live aria-labelledby="said-title" { (said_so_far(node, gated, site.now())) }
+                section id="decide" aria-labelledby="decide-title" { (decision(caller, shown)) }
+            }
         }
-        section id="said" data-live aria-labelledby="said-title" { (said_so_far(node, gated, site.now())) }
-        (decision(caller, shown))
     }
 }
 
@@ -133,6 +141,7 @@ fn plan(shown: &Shown<'_>, now: Timestamp) -> Markup {
         @if let Some(planned) = &node.change {
             p.target { (secret::mask_text(&planned.target.name)) }
             p { strong { (secret::mask_text(&planned.summary)) } }
+            @if change::is_long(planned) { p.jump { a.button href="#decide" { "To the decision" } } }
             (change::diff(planned))
         }
         @for warning in &node.warnings { p.warning { strong { "Warning: " } (secret::mask_text(warning)) } }
@@ -189,12 +198,12 @@ fn decision(caller: &Caller, shown: &Shown<'_>) -> Markup {
         && may_break_glass(run, &caller.identity.actor(), Some("asked")).is_ok()
         && (may.is_err() || gated.gate.count > 1);
     html! {
-        h2 { "Decide" }
+        h2 id="decide-title" { "Decide" }
         @match &may {
             Ok(()) => { (approve_form(caller, shown)) (reject_form(caller, shown)) (delegate_form(caller, shown)) },
             Err(problem) => div.notice {
-                p { "You cannot decide this: " (problem.detail) "." }
-                @if let Some(hint) = &problem.hint { p.quiet { (hint) } }
+                p { "You cannot decide this: " (words::prose(&problem.detail)) "." }
+                @if let Some(hint) = &problem.hint { p.quiet { (words::prose(hint)) } }
             },
         }
         @if glass { (glass_form(caller, shown)) }

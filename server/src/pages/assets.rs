@@ -5,14 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
-    extract::Path,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{HeaderValue, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::{problem::Problem, site::Site};
+use crate::{api::page::Path, problem::Problem, site::Site};
 
 /// Where the style sheet is.
 pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {

@@ -6,6 +6,9 @@ use runbook_core::{
     report, secret,
 };
 
+/// How many lines of a change stand on a screen, beside all else.
+const SCREEN: usize = 24;
+
 /// The lines that go and come. The sign says it, the colour repeats it.
 pub fn diff(change: &Change) -> Markup {
     let text = report::diff(change);
@@ -24,6 +27,11 @@ pub fn diff(change: &Change) -> Markup {
             }
         }
     }
+}
+
+/// Whether it takes more than a screen to look through it.
+pub fn is_long(change: &Change) -> bool {
+    report::diff(change).lines().count() > SCREEN
 }
 
 /// The request that would be sent, for those who want to know exactly, and whether it can be undone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -24,7 +24,10 @@ use super::{
     run, told, words,
 };
 use crate::{
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -68,7 +71,7 @@ fn cancel_page(
     let created = &run.created;
     let content = html! {
         (run::simulated(run))
-        h1 { "Cancel " (run::title(run)) "?" }
+        h1 { "Cancel “" (run::title(run)) "”?" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p.target { (created.runbook.name) " in " strong { (created.environment) } }
         p { "What is under way is brought to its end; nothing new begins." }
@@ -156,7 +159,7 @@ async fn undo_page(
 ) -> Markup {
     let content = html! {
         (run::simulated(run))
-        h1 { "Undo " (run::title(run)) "?" }
+        h1 { "Undo “" (run::title(run)) "”?" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p.target { (run.created.runbook.name) " in " strong { (run.created.environment) } }
         h2 { "What would be taken back, the last change first" }

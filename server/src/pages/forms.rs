@@ -179,7 +179,8 @@ fn notes(spec: &Input) -> String {
     notes.join(" · ")
 }
 
-fn plain(value: &Value) -> String {
+/// A value as a person writes it into a field.
+pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

@@ -100,7 +100,7 @@ fn card(one: &Summary, now: Timestamp) -> Markup {
     let is_open = !matches!(one.state, Phase::Resolved | Phase::Merged);
     html! {
         a.card href={ "/incidents/" (one.id) } {
-            span.title { (one.id) " " (one.title) }
+            span.title { span.number { (one.id) } " " (one.title) }
             span.pills {
                 (words::severity(&one.severity))
                 (pill(one.state.word()))

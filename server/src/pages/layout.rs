@@ -21,15 +21,47 @@ pub enum Here {
     Outside,
 }
 
-/// The main places: their address, their name, the key that leads there after `g`.
-const PLACES: [(Here, &str, &str, char); 6] = [
-    (Here::Overview, "/", "Home", 'h'),
-    (Here::Incidents, "/incidents", "Incidents", 'i'),
-    (Here::Runs, "/runs", "Runs", 'r'),
-    (Here::Approvals, "/approvals", "Approvals", 'a'),
-    (Here::Runbooks, "/runbooks", "Runbooks", 'b'),
-    (Here::Alerts, "/alerts", "Alerts", 'l'),
+/// One of the main places.
+struct Place {
+    here: Here,
+    address: &'static str,
+    name: &'static str,
+    /// Leads there after `g`.
+    key: char,
+    /// Its picture, drawn with a pen on 24 by 24.
+    picture: &'static str,
+}
+
+const PLACES: [Place; 6] = [
+    place(Here::Overview, "/", "Home", 'h', "M4 11l8-7 8 7v9h-5v-6H9v6H4z"),
+    place(Here::Incidents, "/incidents", "Incidents", 'i', "M12 4l9 16H3zM12 10v5M12 17.5v.5"),
+    place(Here::Runs, "/runs", "Runs", 'r', "M7 4.5v15l12-7.5z"),
+    place(
+        Here::Approvals,
+        "/approvals",
+        "Approvals",
+        'a',
+        "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM8 12l3 3 5-6",
+    ),
+    place(
+        Here::Runbooks,
+        "/runbooks",
+        "Runbooks",
+        'b',
+        "M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3zM9 9h6M9 13h6",
+    ),
+    place(Here::Alerts, "/alerts", "Alerts", 'l', "M6 17v-6a6 6 0 0 1 12 0v6l2 1H4zM10 21h4"),
 ];
+
+const fn place(
+    here: Here,
+    address: &'static str,
+    name: &'static str,
+    key: char,
+    picture: &'static str,
+) -> Place {
+    Place { here, address, name, key, picture }
+}
 
 /// A whole page.
 pub fn page(site: &Site, caller: Option<&Caller>, here: Here, title: &str, content: &Markup) -> Markup {
@@ -90,9 +122,12 @@ fn way(here: Here) -> Markup {
     html! {
         nav.way aria-label="Main" {
             ul {
-                @for (place, address, name, key) in PLACES {
+                @for place in PLACES {
                     li {
-                        a href=(address) data-key=(key) aria-current=[(place == here).then_some("page")] { (name) }
+                        a href=(place.address) data-key=(place.key) aria-current=[(place.here == here).then_some("page")] {
+                            svg viewBox="0 0 24 24" aria-hidden="true" { path d=(place.picture) {} }
+                            (place.name)
+                        }
                     }
                 }
             }
@@ -106,7 +141,7 @@ fn bottom(site: &Site) -> Markup {
         dialog id="keys" aria-labelledby="keys-title" {
             h2 id="keys-title" { "Keyboard" }
             dl {
-                @for (_, _, name, key) in PLACES { dt { kbd { "g" } " " kbd { (key) } } dd { (name) } }
+                @for place in PLACES { dt { kbd { "g" } " " kbd { (place.key) } } dd { (place.name) } }
                 dt { kbd { "/" } } dd { "The first field of the page" }
                 dt { kbd { "?" } } dd { "This list" }
             }

@@ -72,7 +72,7 @@ fn provider(site: &Site) -> Result<Arc<Oidc>, Problem> {
     site.ways.oidc().ok_or_else(|| Problem::missing("page", "/login/begin"))
 }
 
-fn told(error: OidcError) -> Problem {
+pub fn told(error: OidcError) -> Problem {
     let hint = error.hint();
     let problem = match error.kind() {
         Kind::Setup => Problem::inside(&error),

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    response::Redirect,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Redirect, routing::get};
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -21,13 +16,16 @@ use runbook_identity::{Permission, Scope};
 use serde::Deserialize;
 
 use super::{
-    approvals, graph,
+    approvals, forms, graph,
     layout::{Here, page},
     steps,
     words::{Tone, mark, moment, pill, took},
 };
 use crate::{
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -63,9 +61,11 @@ async fn one(
         (simulated(&run))
         div id="head" data-live {
             h1 { (title) }
-            (header(&run, alert.as_deref(), now))
+            (standing(&run))
             (asks(&site, &caller, &run))
+            (facts(&run, alert.as_deref(), now))
             (buttons(&caller, &run))
+            (again(&caller, &run))
         }
         section id="graph" data-live aria-labelledby="graph-title" {
             h2 id="graph-title" { "Graph" }
@@ -128,10 +128,8 @@ pub fn drawn(run: &Run) -> Markup {
     graph::of_run(run, &word)
 }
 
-fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
-    let created = &run.created;
-    let inputs = secret::mask(&created.inputs);
-    let ended_at = run.ended.as_ref().map(|ended| ended.at);
+/// Where it stands, in a line.
+fn standing(run: &Run) -> Markup {
     html! {
         p.pills role="status" {
             (pill(run.status()))
@@ -141,9 +139,17 @@ fn header(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
                 None => {},
             }
             @if run.escalated { (mark(Tone::Bad, "! escalated")) }
-            @if created.simulated.is_some() { (mark(Tone::Asks, "simulated")) }
+            @if run.created.simulated.is_some() { (mark(Tone::Asks, "simulated")) }
             @if let Some(reason) = run.ended.as_ref().and_then(|ended| ended.reason.as_ref()) { span { (secret::mask_text(reason)) } }
         }
+    }
+}
+
+fn facts(run: &Run, alert: Option<&str>, now: Timestamp) -> Markup {
+    let created = &run.created;
+    let inputs = secret::mask(&created.inputs);
+    let ended_at = run.ended.as_ref().map(|ended| ended.at);
+    html! {
         dl.facts {
             dt { "Runbook" } dd { a href={ "/runbooks/" (created.runbook.name) } { (created.runbook.name) } }
             dt { "Environment" } dd { strong { (created.environment) } }
@@ -185,6 +191,30 @@ fn buttons(caller: &Caller, run: &Run) -> Markup {
                 Err(problem) => span.quiet { (problem.detail) },
             }
         }
+    }
+}
+
+/// The way to start it once more, with what it was given; what is secret of that is asked for anew.
+fn again(caller: &Caller, run: &Run) -> Markup {
+    let created = &run.created;
+    let scope = Scope::of(&created.environment, &created.runbook.name);
+    if run.ended.is_none() || caller.may(Permission::DryRun, scope).is_err() {
+        return html! {};
+    }
+    let masked = secret::mask(&created.inputs);
+    let inputs = created.inputs.as_object().into_iter().flatten();
+    let known = inputs.filter(|(name, value)| masked.get(name.as_str()) == Some(*value));
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("environment", &created.environment);
+    for (name, value) in known {
+        query.append_pair(&forms::field_name(name), &forms::plain(value));
+    }
+    if let Some(incident) = &created.incident {
+        query.append_pair("incident", incident);
+    }
+    let query = query.finish();
+    html! {
+        p.buttons { a.button href={ "/runbooks/" (created.runbook.name) "/start?" (query) } { "Start it again: dry-run first…" } }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     RunbookFacts,
-    api::{self, page::Asked},
+    api::{
+        self,
+        page::{Asked, Path},
+    },
     gate::Caller,
     problem::Problem,
     project::Readiness,
@@ -40,7 +43,7 @@ async fn list(State(site): State<Arc<Site>>, caller: Caller) -> Markup {
     shown(&site, &caller, None)
 }
 
-fn shown(site: &Site, caller: &Caller, problem: Option<&Problem>) -> Markup {
+fn shown(site: &Site, caller: &Caller, notice: Option<Markup>) -> Markup {
     let catalog = site.project.catalog();
     let seen: Vec<&RunbookFacts> = catalog
         .iter()
@@ -49,7 +52,7 @@ fn shown(site: &Site, caller: &Caller, problem: Option<&Problem>) -> Markup {
         .collect();
     let content = html! {
         h1 { "Runbooks" }
-        @if let Some(problem) = problem { (told::notice(problem)) }
+        @if let Some(notice) = notice { (notice) }
         @if seen.is_empty() {
             p.empty { "There is no runbook that you may see. Runbooks are YAML files of the project; " code { "runbook new NAME" } " writes one." }
         }
@@ -64,12 +67,17 @@ fn shown(site: &Site, caller: &Caller, problem: Option<&Problem>) -> Markup {
     page(site, Some(caller), Here::Runbooks, "Runbooks", &content)
 }
 
-/// Takes what the files say now. Where one has errors, all stay as they were.
-async fn reload(state: State<Arc<Site>>, caller: Caller, _sent: forms::Sent) -> Response {
-    let site = state.0.clone();
-    match api::runbooks::reload(state, caller.clone()).await {
-        Ok(_) => Redirect::to("/runbooks").into_response(),
-        Err(problem) => told::with_problem(shown(&site, &caller, Some(&problem)), &problem),
+/// Takes what the files say now. Where anything is wrong, all stays as it was.
+async fn reload(State(site): State<Arc<Site>>, caller: Caller, _sent: forms::Sent) -> Response {
+    match api::runbooks::read_anew(&site, &caller).await {
+        Ok((_, later)) if later.is_empty() => Redirect::to("/runbooks").into_response(),
+        Ok((_, later)) => {
+            let notice = html! {
+                div.notice role="status" { p { "Read anew. After a new start only: " code { (later.join(", ")) } "." } }
+            };
+            shown(&site, &caller, Some(notice)).into_response()
+        }
+        Err(problem) => told::with_problem(shown(&site, &caller, Some(told::notice(&problem))), &problem),
     }
 }
 
@@ -317,7 +325,7 @@ async fn readiness(
     caller.may(Permission::DryRun, Scope::of(&environment, &name))?;
     let found = site.project.readiness(&environment, Some(&name)).await.map_err(Problem::unavailable)?;
     let content = html! {
-        h1 { "Would " (label(&facts.runbook)) " work now?" }
+        h1 { "Would “" (label(&facts.runbook)) "” work now?" }
         (ready_form(&site, &caller, &name, Some(&environment)))
         @for one in &found { (ready(one, &environment)) }
         @if found.is_empty() { p.empty { "Nothing could be looked at." } }

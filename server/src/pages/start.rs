@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     RunbookFacts,
-    api::{self, page::Asked, runs::NewRun},
+    api::{
+        self,
+        page::{Asked, Path},
+        runs::NewRun,
+    },
     gate::Caller,
     problem::Problem,
     site::Site,
@@ -57,7 +61,7 @@ fn form_page(
             .hint("it takes the role responder"));
     }
     let content = html! {
-        h1 { "Start " (title) }
+        h1 { "Start “" (title) "”" }
         @if let Some(problem) = problem { (told::notice(problem)) }
         p { "First a dry-run: it reads, shows what would be done, and changes nothing." }
         form method="post" action={ "/runbooks/" (runbook.name) "/plan" } {
@@ -158,7 +162,7 @@ fn plan_page(
     let fails = run.decisive_step();
     let content = html! {
         (run::simulated(run))
-        h1 { "What " (run::title(run)) " would do" }
+        h1 { "What “" (run::title(run)) "” would do" }
         p.pills {
             (mark(Tone::Busy, "dry-run")) " "
             span { "in " strong { (created.environment) } ", changing nothing: " (writes) " writes were sent." }

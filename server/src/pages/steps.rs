@@ -201,7 +201,13 @@ fn told(entry: &Entry, place: Option<(&str, &str)>, now: Timestamp) -> Markup {
         (clock(entry.at, now)) " "
         @if let Some((address, name)) = place { a.place href=(address) { (name) } " " }
         span { (entry.summary) }
-        @if entry.actor.how != Channel::Engine { " " span.who { (entry.actor.name) " (" (channel(entry.actor.how)) ")" } }
+        @if entry.actor.how != Channel::Engine {
+            " " span.who {
+                // Most entries begin with the name.
+                @if !entry.summary.starts_with(&entry.actor.name) { (entry.actor.name) " " }
+                "(" (channel(entry.actor.how)) ")"
+            }
+        }
     }
 }
 

@@ -10,18 +10,21 @@ use axum::{
 use http::StatusCode;
 use maud::{Markup, html};
 
-use super::layout::{Here, page};
+use super::{
+    layout::{Here, page},
+    words::prose,
+};
 use crate::{gate::Caller, problem::Problem, site::Site};
 
 /// Where programs ask: they are told in JSON.
-const PROGRAMS: [&str; 5] = ["/api/", "/hooks/", "/healthz", "/readyz", "/metrics"];
+const PROGRAMS: [&str; 6] = ["/api/", "/hooks/", "/login/device", "/healthz", "/readyz", "/metrics"];
 
 /// A problem as a part of a page.
 pub fn notice(problem: &Problem) -> Markup {
     html! {
         div.notice.bad role="alert" {
-            p { strong { (first_upper(problem.title)) "." } " " (first_upper(&problem.detail)) "." }
-            @if let Some(hint) = &problem.hint { p { (first_upper(hint)) "." } }
+            p { strong { (first_upper(problem.title)) "." } " " (sentence(&problem.detail)) }
+            @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
         }
     }
 }
@@ -55,17 +58,28 @@ pub async fn in_words(State(site): State<Arc<Site>>, request: Request, next: Nex
 fn alone(site: &Site, caller: Option<&Caller>, problem: &Problem) -> Markup {
     let content = html! {
         h1 { (first_upper(problem.title)) }
-        p { (first_upper(&problem.detail)) "." }
-        @if let Some(hint) = &problem.hint { p { (first_upper(hint)) "." } }
+        p {
+            // A name is written as its owner writes it.
+            @if caller.is_some_and(|caller| problem.detail.starts_with(&format!("{} ", caller.identity.name))) {
+                (prose(&problem.detail)) "."
+            } @else { (sentence(&problem.detail)) }
+        }
+        @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
         p {
             @if problem.status == 401 { a.button href="/login" { "Sign in" } }
             @else { a.button href="/" { "To the overview" } }
         }
     };
-    page(site, caller, Here::Outside, problem.title, &content)
+    page(site, caller, Here::Outside, &first_upper(problem.title), &content)
 }
 
-fn first_upper(text: &str) -> String {
+/// A fragment as a sentence.
+fn sentence(fragment: &str) -> Markup {
+    html! { (prose(&first_upper(fragment))) "." }
+}
+
+/// As a sentence begins.
+pub fn first_upper(text: &str) -> String {
     let mut letters = text.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -123,6 +123,15 @@ pub fn took(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
+/// A text of ours: what stands between backticks is code.
+pub fn prose(text: &str) -> Markup {
+    html! {
+        @for (part, place) in text.split('`').zip(0..) {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// `ops or dba`; anybody where nobody is named.
 pub fn people(names: &[String]) -> String {
     if names.is_empty() { "anybody who may".to_owned() } else { names.join(" or ") }

@@ -155,7 +155,7 @@ async fn something_destructive_takes_its_name_and_two_people() {
     let path = format!("/runs/{run}/approve");
     let fields = |typed: &'static str| [("step", "close"), ("digest", digest.as_str()), ("confirm", typed)];
     for typed in ["", "Checkout", "api"] {
-        ada.post(&path, &fields(typed)).await.is(422).shows("is not `checkout`");
+        ada.post(&path, &fields(typed)).await.is(422).shows("is not <code>checkout</code>");
     }
     ada.post(&path, &fields("checkout")).await.is(303);
     ada.get(&format!("{path}?step=close")).await.shows("1 of 2 needed").shows("has approved this already");
@@ -200,7 +200,7 @@ async fn a_gate_is_rejected_or_handed_on() {
     max.post(&format!("/runs/{two}/delegate"), &[("step", "close"), ("to", "")])
         .await
         .is(422)
-        .shows("`to` is missing");
+        .shows("<code>to</code> is missing");
     max.post(&format!("/runs/{two}/delegate"), &[("step", "close"), ("to", "rita")]).await.is(303);
     max.get(&format!("/runs/{two}/approve?step=close")).await.shows("max lets <strong>rita</strong> decide");
     let fields = [("step", "mitigate.scale"), ("comment", "not now")];
@@ -295,7 +295,7 @@ async fn an_incident_is_worked_on_to_its_end() {
     let room = Room::new();
     let rob = room.sign_in("rob").await;
     let bad = rob.post("/incidents/declare", &[("severity", "SEV1"), ("environment", "production")]).await;
-    bad.is(422).shows("`title` is missing");
+    bad.is(422).shows("<code>title</code> is missing");
     let fields = [
         ("title", "Nobody can pay"),
         ("severity", "SEV2"),
@@ -309,9 +309,9 @@ async fn an_incident_is_worked_on_to_its_end() {
     let say = async |verb: &str, fields: &[(&str, &str)]| rob.post(&format!("{path}/{verb}"), fields).await;
     say("acknowledge", &[]).await.is(303);
     say("note", &[("note", "It is the provider.")]).await.is(303);
-    say("note", &[("note", " ")]).await.is(422).shows("`note` is missing");
+    say("note", &[("note", " ")]).await.is(422).shows("<code>note</code> is missing");
     say("severity", &[("severity", "SEV1"), ("reason", "all regions")]).await.is(303);
-    say("severity", &[("severity", "SEV9")]).await.is(422).shows("There is no severity `SEV9`");
+    say("severity", &[("severity", "SEV9")]).await.is(422).shows("There is no severity <code>SEV9</code>");
     say("state", &[("state", "identified")]).await.is(303);
     say("role", &[("role", "incident_commander"), ("person", "ada"), ("what", "assign")]).await.is(303);
     let page = rob.get(&path).await;
@@ -325,7 +325,7 @@ async fn an_incident_is_worked_on_to_its_end() {
         page.shows(text);
     }
     assert_eq!(html::faults(&page.text), Vec::<String>::new());
-    rob.get("/").await.shows("INC-1 Nobody can pay");
+    rob.get("/").await.shows("INC-1</span> Nobody can pay");
     say("relate", &[("other", "INC-9"), ("what", "link")]).await.is(404);
     rob.post("/incidents/declare", &[("title", "Slow"), ("environment", "production")]).await.is(303);
     say("relate", &[("other", "INC-2"), ("what", "link")]).await.is(303);
@@ -350,7 +350,7 @@ async fn an_incident_that_still_burns_is_not_resolved_by_mistake() {
     assert!(refused.status.is_client_error(), "{}", refused.status);
     let forced = [("force", "the alert is wrong")];
     rob.post("/incidents/INC-1/resolve", &forced).await.is(303);
-    rob.get("/incidents/INC-1").await.shows("~ not verified").shows("! forced");
+    rob.get("/incidents/INC-1").await.shows("✕ the steady state did not hold").shows("! forced");
 }
 
 #[tokio::test]
@@ -374,7 +374,7 @@ async fn a_token_is_shown_once_and_revoked_for_good() {
     made.is(200).shows("shown now and never again");
     let token = between(&made.text, "<code class=\"token\">", "<").to_owned();
     let list = rob.get("/access").await;
-    list.hides(&token).shows("responder in `demo` for `*`");
+    list.hides(&token).shows("<strong>responder</strong> in <code>demo</code>, for all runbooks");
     let ask = async || {
         let bearer = Request::get("/api/v1/me").header(header::AUTHORIZATION, format!("Bearer {token}"));
         room.send(bearer.body(Body::empty()).unwrap()).await.0.status.as_u16()

@@ -27,8 +27,8 @@ use runbook_identity::{Auth, Directory, config::RoleGrant, cookies::Transport};
 use runbook_journal::{Expect, Memory, Shelf};
 use runbook_notify::Outbox;
 use runbook_server::{
-    Counters, EnvironmentFacts, Finding, Limits, Project, Readiness, Reloaded, RunbookFacts, Settings, Site,
-    Ticket, ticket_id,
+    EnvironmentFacts, Finding, Limits, Project, Readiness, Reloaded, RunbookFacts, Settings, Site, Ticket,
+    Waiting, ticket_id,
 };
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
@@ -103,6 +103,7 @@ impl Small {
             overriding: false,
             incident: start.incident.clone(),
             alert: start.alert.clone(),
+            trace_parent: None,
             bound_to: None,
             planned_at: None,
         })
@@ -226,8 +227,10 @@ impl Fixture {
             ways: Arc::default(),
             clock: clock.clone(),
             outbox: Outbox::new(shelf, clock.clone(), channels, None).expect("no channel is misconfigured"),
-            counters: Counters::default(),
+            counters: Arc::default(),
+            traces: None,
             limits: Limits::default(),
+            devices: Waiting::default(),
             supervised: counts.subscribe(),
             stopping: stop.subscribe(),
         };
@@ -250,6 +253,7 @@ impl Fixture {
             alert: Value::Null,
             incident: None,
             reason: Some("p95 is at 2.4 s & rising".to_owned()),
+            trace_parent: None,
         };
         let actor = Actor { name: by.to_owned(), how: Channel::Web };
         let run = self.site.desk.start(&start, &actor).await.expect("it starts");
@@ -291,6 +295,7 @@ impl Fixture {
             number: None,
             body: "{}".to_owned(),
             alerts: vec![alert],
+            trace_parent: None,
         };
         let receipt = self.site.desk.receive(parcel).await.expect("it is stored");
         self.site.desk.work_once().await.expect("it is worked on");

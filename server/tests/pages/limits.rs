@@ -70,6 +70,9 @@ async fn whoever_proves_nothing_is_heard_so_often() {
             (&"2".parse().unwrap(), &"application/problem+json".parse().unwrap())
         );
     }
+    // A guess is one whatever it is made at.
+    ask(&room, "192.0.2.1", "/runs", Some(wrong)).await.0.is(429);
+    ask(&room, "192.0.2.1", "/runs", None).await.0.is(303);
     // Whoever is signed in there goes on.
     let ada = room.sign_in("ada").await;
     let mine = Request::get("/api/v1/runs").header(header::COOKIE, ada.cookie());

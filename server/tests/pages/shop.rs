@@ -36,6 +36,9 @@ impl Shop {
             act("shop.look", Effect::Read),
             act("shop.scale", Effect::Write),
             act("shop.close", Effect::Destructive),
+            act("shop.rewrite", Effect::Write),
+            act("shop.vague", Effect::Write),
+            act("shop.broken", Effect::Write),
         ]
     }
 }
@@ -92,13 +95,17 @@ impl Action for Act {
             });
         }
         let image = "registry.example.com/shop/api:1.42.0";
+        let state = |pods: &Value| match self.spec.name.as_str() {
+            "shop.rewrite" => settings(pods),
+            _ => json!({ "spec": { "replicas": pods, "template": { "image": image } } }),
+        };
         Ok(Planned::Change(Box::new(Change {
             action: self.spec.name.clone(),
             input: input.clone(),
             summary: format!("replicas {from} -> {to}"),
             effect: self.spec.effect,
-            before: json!({ "spec": { "replicas": from, "template": { "image": image } } }),
-            after: json!({ "spec": { "replicas": to, "template": { "image": image } } }),
+            before: state(from),
+            after: state(to),
             request: Request {
                 method: "PATCH".to_owned(),
                 url: format!("https://cluster.example.com/apis/apps/v1/{}", target.name),
@@ -114,6 +121,10 @@ impl Action for Act {
     }
 
     fn plan_undo(&self, cx: &PlanCx, change: &Change, seen: &Observed) -> Result<Planned, Fault> {
+        let now = &seen.outputs["pods"];
+        if *now != change.after["spec"]["replicas"] {
+            return Err(Fault::conflict(format!("somebody else has set replicas to {now} since")));
+        }
         let input = json!({ "name": change.input["name"], "pods": change.before["spec"]["replicas"] });
         self.plan(cx, &input, seen)
     }
@@ -124,8 +135,34 @@ impl Action for Act {
 
     async fn apply(&self, _: &Cx, change: &Change) -> Result<Value, Fault> {
         self.access.admit(Intent::Write)?;
+        match self.spec.name.as_str() {
+            "shop.vague" => {
+                // Neither what was before nor what is wanted: nobody can tell what became of it.
+                self.shop.pods.fetch_add(40, Ordering::SeqCst);
+                return Err(Fault::unknown("the connection was lost after the request was sent"));
+            }
+            "shop.broken" => {
+                return Err(Fault::permanent(
+                    "admission webhook \"quota.example.com\" denied the request: 12 pods \
+                     are more than the 8 that the namespace shop may have",
+                )
+                .hint("ask the platform team for a larger quota, or scale to 8"));
+            }
+            _ => {}
+        }
         let pods = change.after["spec"]["replicas"].as_i64().unwrap_or_default();
         self.shop.pods.store(pods, Ordering::SeqCst);
         Ok(json!({ "pods": pods }))
     }
+}
+
+/// A state of many fields, with long names and long values.
+fn settings(pods: &Value) -> Value {
+    let env: serde_json::Map<String, Value> = (0..40)
+        .map(|number| {
+            let value = format!("https://config-{number}.internal.example.com/a/rather/long/path/for/{pods}/pods?and=more&than=fits");
+            (format!("SHOP_CHECKOUT_PAYMENT_PROVIDER_SETTING_{number}"), Value::from(value))
+        })
+        .collect();
+    json!({ "spec": { "replicas": pods, "template": { "env": env } } })
 }

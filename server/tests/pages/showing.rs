@@ -47,7 +47,7 @@ async fn every_page_is_there_and_well_made() {
         ("/alerts".to_owned(), "Started nothing: no trigger of any runbook is for it"),
         ("/alerts?status=resolved".to_owned(), "No alert is like that"),
         (format!("/alerts/{alert}"), "Started high-latency"),
-        ("/incidents".to_owned(), "INC-1 HighLatency on api"),
+        ("/incidents".to_owned(), "INC-1</span> HighLatency on api"),
         ("/incidents/INC-1".to_owned(), "Scale api to 10 pods?"),
         ("/incidents/declare".to_owned(), "What is wrong, in a line"),
         ("/access".to_owned(), "You are <strong>max</strong>"),
@@ -297,6 +297,9 @@ async fn programs_are_told_in_json_and_people_in_words() {
         .is(404)
         .shows("<h1>There is no such thing</h1>")
         .shows("aria-label=\"Main\"");
-    ada.get("/nowhere").await.is(404).shows("There is no page `/nowhere`");
+    ada.get("/nowhere").await.is(404).shows("There is no page <code>/nowhere</code>");
     ada.get("/runs/nothing/approve").await.is(422).shows("<h1>");
+    // A path that is no text.
+    ada.get("/runbooks/%FF").await.is(400).shows("<h1>The request cannot be read</h1>");
+    ada.get("/api/v1/runbooks/%FF").await.is(400).shows("\"type\":\"unreadable\"");
 }

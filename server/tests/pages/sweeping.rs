@@ -72,27 +72,28 @@ async fn each_kind_of_document_has_its_end() {
         ("told", "kept", 29 * DAY, told(ago(29 * DAY))),
         ("login", "gone", DAY, login(ago(DAY))),
         ("login", "kept", 60, login(ago(60))),
-        ("audit", "gone", 400 * DAY, audit(ago(400 * DAY))),
-        ("audit", "kept", 399 * DAY, audit(ago(399 * DAY))),
-        ("group", "gone", 400 * DAY, group(ago(400 * DAY), json!({}))),
-        ("group", "kept", 399 * DAY, group(ago(399 * DAY), json!({}))),
+        ("audit", "gone", 365 * DAY, audit(ago(365 * DAY))),
+        ("audit", "kept", 364 * DAY, audit(ago(364 * DAY))),
+        ("group", "gone", 365 * DAY, group(ago(365 * DAY), json!({}))),
+        ("group", "kept", 364 * DAY, group(ago(364 * DAY), json!({}))),
         (
             "group",
             "active",
-            400 * DAY,
-            group(ago(400 * DAY), json!({ "active": "run_00000000000000000000000001" })),
+            365 * DAY,
+            group(ago(365 * DAY), json!({ "active": "run_00000000000000000000000001" })),
         ),
     ] {
         put(shelf, kind, id, ago(age), None, body).await;
     }
     let sweeper = Sweeper::new(fixture.site.clone(), Retention::default());
-    assert_eq!(sweeper.sweep().await.unwrap(), 450 + 6);
+    let swept = sweeper.sweep().await.unwrap();
     let only = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(left(shelf, "delivery").await, only(&["waits", "young"]));
     assert_eq!(left(shelf, "group").await, only(&["active", "kept"]));
     for kind in ["answered", "ticket", "told", "login", "audit"] {
         assert_eq!(left(shelf, kind).await, only(&["kept"]), "{kind}");
     }
+    assert_eq!(swept, 450 + 6);
     assert_eq!(sweeper.sweep().await.unwrap(), 0);
 }
 

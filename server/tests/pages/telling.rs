@@ -49,7 +49,7 @@ async fn tell(fixture: &Fixture, count: usize) {
         }
         stop.send_replace(true);
         // Whatever it waits for: it looks whether it is to stop.
-        fixture.site.desk.say(IncidentId::new(1), &rob(), || note()).await.unwrap();
+        fixture.site.desk.say(IncidentId::new(1), &rob(), note).await.unwrap();
     };
     tokio::join!(herald.follow(stopping), watching);
 }

@@ -19,7 +19,9 @@ use runbook_core::{
     spec::{ActionSpec, Effect, Grade, Reads, UndoSupport},
 };
 use runbook_engine::{Engine, NoSecrets, Setup, System, Until};
-use runbook_journal::{Batch, Claim, Journal, JournalError, Mark, RunHead, RunQuery, Sqlite, bare};
+use runbook_journal::{
+    Address, Batch, Claim, Journal, JournalError, Mark, Memory, Postgres, RunHead, RunQuery, Sqlite, bare,
+};
 use serde_json::json;
 
 use super::{
@@ -37,12 +39,20 @@ const ROUNDS: usize = 5;
 const SINGLE_RUNS: u32 = 50;
 
 pub async fn run(args: &Args, app: &App) -> Result<Exit, CliError> {
+    match &args.store {
+        Some(url) => on_postgres(args, url, app).await,
+        None => on_sqlite(args, app).await,
+    }
+}
+
+async fn on_sqlite(args: &Args, app: &App) -> Result<Exit, CliError> {
     let folder = Scratch::below(&args.dir)?;
     let sync = bare::sync_time(&folder.0.join("sync"), 500).map_err(|error| unusable(&error))?;
     app.say("measuring one run at a time …");
-    let (single, durability) = latency(&folder, args.steps).await?;
+    let journal = Sqlite::open(&folder.0.join("single.db")).await?;
+    let (single, durability) = latency(Arc::new(journal), args.steps).await?;
     app.say("recording what the engine hands to its journal …");
-    let batches = recorded(&folder, args).await?;
+    let batches = recorded(args).await?;
     let mut rounds = Vec::new();
     for round in 1..=ROUNDS {
         app.say(&format!(
@@ -88,10 +98,68 @@ pub async fn run(args: &Args, app: &App) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
+async fn on_postgres(args: &Args, url: &str, app: &App) -> Result<Exit, CliError> {
+    let journal: Arc<dyn Journal> = Arc::new(emptied(url).await?);
+    app.say("measuring one run at a time …");
+    let (single, durability) = latency(journal.clone(), args.steps).await?;
+    app.say("recording what the engine hands to its journal …");
+    let batches = recorded(args).await?.len();
+    let mut rounds = Vec::new();
+    for round in 1..=ROUNDS {
+        app.say(&format!(
+            "measuring {} runs, {} at a time: round {round} of {ROUNDS} …",
+            args.runs, args.at_once
+        ));
+        let took = many_runs(&engine(journal.clone()), args).await?;
+        rounds.push(batches as f64 / took.as_secs_f64());
+    }
+    let rate = median(rounds);
+    let document = json!({
+        "durability": durability,
+        "step_ms": milliseconds(single),
+        "steps": args.steps,
+        "runs": args.runs,
+        "at_once": args.at_once,
+        "batches": batches,
+        "engine_batches_per_s": rate,
+    });
+    if app.is_json() {
+        app.print(&format!("{document:#}\n"));
+        return Ok(Exit::Success);
+    }
+    app.print(&format!(
+        "durability   {durability}, every event synced\n\
+         one run      {:.3} ms a step, {} steps, no-op\n\
+         many runs    {rate:.0} batches/s, {} runs, {} at a time\n",
+        milliseconds(single),
+        args.steps,
+        args.runs,
+        args.at_once,
+    ));
+    Ok(Exit::Success)
+}
+
+/// A database that holds nothing but what such measurements have left.
+async fn emptied(url: &str) -> Result<Postgres, CliError> {
+    let address = Address::parse(url)
+        .map_err(|bad| CliError::invalid(format!("--store cannot be used: {bad}")).hint(bad.hint))?;
+    let address = match std::env::var("PGPASSWORD") {
+        Ok(password) => address.with_password(&password.into()),
+        Err(_) => address,
+    };
+    let journal = Postgres::open(address).await?;
+    let others = |head: &RunHead| head.summary.runbook != BENCH || head.summary.environment != BENCH;
+    let newest = RunQuery { limit: usize::MAX, ..RunQuery::default() };
+    if journal.runs(&newest).await?.iter().any(others) {
+        return Err(CliError::invalid("that database holds runs, and a measurement would leave more in it")
+            .hint("name one of its own: `createdb bench`"));
+    }
+    Ok(journal)
+}
+
 /// The median time of a step, in runs one after the other.
-async fn latency(folder: &Scratch, steps: u32) -> Result<(Duration, String), CliError> {
-    let journal = Sqlite::open(&folder.0.join("single.db")).await?;
-    let engine = engine(Arc::new(journal));
+async fn latency(journal: Arc<dyn Journal>, steps: u32) -> Result<(Duration, String), CliError> {
+    let engine = engine(journal);
     let mut taken = Vec::new();
     for _ in 0..SINGLE_RUNS {
         let began = Instant::now();
@@ -111,9 +179,8 @@ struct Round {
 
 /// The batches of all runs in their order: what follows from one result each. (The engine hands in
 /// several at once where one run is faster than the disk.)
-async fn recorded(folder: &Scratch, args: &Args) -> Result<Arc<Vec<Batch>>, CliError> {
-    let inner = Sqlite::open(&folder.0.join("recorded.db")).await?;
-    let journal = Arc::new(Recording { inner, batches: Mutex::default() });
+async fn recorded(args: &Args) -> Result<Arc<Vec<Batch>>, CliError> {
+    let journal = Arc::new(Recording { inner: Memory::new(), batches: Mutex::default() });
     many_runs(&engine(journal.clone()), args).await?;
     let batches = std::mem::take(&mut *journal.batches.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Arc::new(batches))
@@ -171,14 +238,14 @@ fn engine(journal: Arc<dyn Journal>) -> Engine {
 
 fn created(steps: u32) -> Result<Created, CliError> {
     let steps: Vec<Value> = (0..steps).map(|n| json!({ "id": format!("step-{n}"), "check": NOOP })).collect();
-    let runbook = json!({ "apiVersion": "runbook/v1", "name": "bench", "steps": steps });
+    let runbook = json!({ "apiVersion": "runbook/v1", "name": BENCH, "steps": steps });
     let runbook: Runbook =
         serde_json::from_value(runbook).map_err(|error| CliError::failed(error.to_string()))?;
     Ok(Created {
         runbook: runbook.into(),
         library: BTreeMap::new(),
         inputs: json!({}),
-        environment: "bench".to_owned(),
+        environment: BENCH.to_owned(),
         simulated: None,
         speed: 1,
         hands: Hands::Live,
@@ -187,11 +254,13 @@ fn created(steps: u32) -> Result<Created, CliError> {
         overriding: false,
         incident: None,
         alert: Value::Null,
+        trace_parent: None,
         bound_to: None,
         planned_at: None,
     })
 }
 
+const BENCH: &str = "bench";
 const NOOP: &str = "bench.noop";
 
 /// An action that does nothing.
@@ -229,7 +298,7 @@ impl Action for Noop {
 /// A journal that remembers what was appended, so that SQLite alone can be given the same.
 #[derive(Debug)]
 struct Recording {
-    inner: Sqlite,
+    inner: Memory,
     batches: Mutex<Vec<Batch>>,
 }
 

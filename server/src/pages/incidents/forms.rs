@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
@@ -15,6 +15,7 @@ use crate::{
     api::{
         self,
         incidents::{Declare, Say},
+        page::Path,
     },
     gate::Caller,
     pages::{
@@ -64,17 +65,18 @@ pub fn all(site: &Site, caller: &Caller, incident: &Incident, sent: &Sent) -> Ma
     let works = may(caller, incident, Permission::Note);
     let resolves = may(caller, incident, Permission::Resolve);
     html! {
-        section aria-labelledby="do-title" {
-            h2 id="do-title" { "Do" }
-            @if !works && !resolves { p.quiet { "You may look. Working on incidents takes the role responder." } }
-            @if works && incident.is_open() {
-                (severity_form(site, caller, incident))
-                (state_form(caller, incident))
-                (role_form(caller, incident))
-                (relate_form(caller, incident))
+        @if !works && !resolves { p.quiet { "You may look. Working on incidents takes the role responder." } }
+        @if (works || resolves) && incident.state != Phase::Merged {
+            section.does aria-label="What to do" {
+                @if resolves && incident.is_open() { (resolve_form(caller, incident, sent)) }
+                @if resolves && incident.state == Phase::Resolved { (reopen_form(caller, incident)) }
+                @if works && incident.is_open() {
+                    (state_form(caller, incident))
+                    (severity_form(site, caller, incident))
+                    (role_form(caller, incident))
+                    (relate_form(caller, incident))
+                }
             }
-            @if resolves && incident.is_open() { (resolve_form(caller, incident, sent)) }
-            @if resolves && incident.state == Phase::Resolved { (reopen_form(caller, incident)) }
         }
     }
 }
@@ -102,8 +104,8 @@ fn reason(id: &str, label: &str, value: &str) -> Markup {
 fn severity_form(site: &Site, caller: &Caller, incident: &Incident) -> Markup {
     let levels = feed::levels(site).into_iter().map(|name| (name.clone(), name));
     let fields = html! {
-        details.more {
-            summary { "Change the severity…" }
+        details name="does" {
+            summary { "Severity…" }
             (choose("severity", "Severity", levels, &incident.severity))
             (reason("severity-reason", "Why", ""))
             p.buttons { button { "Change it" } }
@@ -115,8 +117,8 @@ fn severity_form(site: &Site, caller: &Caller, incident: &Incident) -> Markup {
 fn state_form(caller: &Caller, incident: &Incident) -> Markup {
     let states = one::OPEN.into_iter().map(|state| (state.word().to_owned(), state.word().to_owned()));
     let fields = html! {
-        details.more {
-            summary { "Change the state…" }
+        details name="does" {
+            summary { "State…" }
             (choose("state", "State", states, incident.state.word()))
             p.buttons { button { "Change it" } }
         }
@@ -127,8 +129,8 @@ fn state_form(caller: &Caller, incident: &Incident) -> Markup {
 fn role_form(caller: &Caller, incident: &Incident) -> Markup {
     let roles = Role::ALL.into_iter().map(|role| (role.word().to_owned(), role.to_string()));
     let fields = html! {
-        details.more {
-            summary { "Give somebody a role…" }
+        details name="does" {
+            summary { "Roles…" }
             (choose("role", "Role", roles, ""))
             div.field {
                 label for="person" { "Who" }
@@ -145,7 +147,7 @@ fn role_form(caller: &Caller, incident: &Incident) -> Markup {
 
 fn relate_form(caller: &Caller, incident: &Incident) -> Markup {
     let fields = html! {
-        details.more {
+        details name="does" {
             summary { "Link or merge…" }
             div.field {
                 label for="other" { "The other incident" }
@@ -164,8 +166,8 @@ fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
     let steady = incident.last_seen();
     let obstacles = incident.obstacles(steady);
     let fields = html! {
-        details.more open[sent.has("force")] {
-            summary { "Resolve " (one::name(incident)) "…" }
+        details name="does" open[sent.has("force")] {
+            summary { "Resolve…" }
             p {
                 @match steady {
                     Steadiness::Holds => (mark(Tone::Good, "✓ it was recovered when last looked at")),
@@ -185,7 +187,7 @@ fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
                     input type="text" id="force" name="force" value=(sent.shown("force")) maxlength="2000";
                 }
             }
-            p.buttons { button.good { "Resolve it" } }
+            p.buttons { button.good { "Resolve " (one::name(incident)) } }
         }
     };
     form(caller, incident, "resolve", &fields)
@@ -193,7 +195,7 @@ fn resolve_form(caller: &Caller, incident: &Incident, sent: &Sent) -> Markup {
 
 fn reopen_form(caller: &Caller, incident: &Incident) -> Markup {
     let fields = html! {
-        details.more {
+        details name="does" {
             summary { "Open it again…" }
             (reason("reopen-reason", "Why", ""))
             p.buttons { button { "Open it again" } }

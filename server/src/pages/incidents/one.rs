@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use runbook_core::{
     Timestamp,
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::{feed, forms};
 use crate::{
     api,
-    api::page::{Asked, Paging, story_cursor},
+    api::page::{Asked, Paging, Path, story_cursor},
     gate::Caller,
     pages::{
         approvals,
@@ -65,7 +65,7 @@ pub async fn shown(
     let incident = api::incidents::load(site, caller, id).await?;
     let story = api::incidents::told(site, caller, &incident, before, EACH).await?;
     let asking = feed::asking(site, caller, &incident).await?;
-    let about = About { incident: &incident, story: &story, is_latest: before.is_none(), asking: &asking };
+    let about = About { incident: &incident, story: &story, before, asking: &asking };
     let content = whole(site, caller, &about, sent, problem);
     Ok(page(site, Some(caller), Here::Incidents, &format!("{} {}", incident.id, incident.title), &content))
 }
@@ -74,17 +74,17 @@ pub async fn shown(
 struct About<'i> {
     incident: &'i Incident,
     story: &'i Part,
-    /// Whether that is the end of its timeline.
-    is_latest: bool,
+    /// Where it ends, but for the end of the timeline.
+    before: Option<Place>,
     /// Its runs that wait for people.
     asking: &'i [Arc<Run>],
 }
 
 fn whole(site: &Site, caller: &Caller, about: &About<'_>, sent: &Sent, problem: Option<&Problem>) -> Markup {
-    let About { incident, story, is_latest, asking } = *about;
+    let About { incident, story, before, asking } = *about;
     let now = site.now();
     html! {
-        div id="head" data-live {
+        div id="head" data-live data-from={ "/incidents/" (incident.id) @if let Some(before) = before { "?before=" (story_cursor(before)) } } {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -98,18 +98,20 @@ fn whole(site: &Site, caller: &Caller, about: &About<'_>, sent: &Sent, problem: 
             }
         }
         (forms::all(site, caller, incident, sent))
-        section id="runs" data-live aria-labelledby="runs-title" {
-            h2 id="runs-title" { "Runs" }
-            (runs(incident, now))
-        }
-        section id="alerts" data-live aria-labelledby="alerts-title" {
-            h2 id="alerts-title" { "Alerts" }
-            (alerts(incident, now))
+        div.pair {
+            section id="runs" data-live aria-labelledby="runs-title" {
+                h2 id="runs-title" { "Runs" }
+                (runs(incident, now))
+            }
+            section id="alerts" data-live aria-labelledby="alerts-title" {
+                h2 id="alerts-title" { "Alerts" }
+                (alerts(incident, now))
+            }
         }
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
             (forms::note_form(caller, incident, sent))
-            div id="timeline" data-live { (timeline(incident, story, is_latest, now)) }
+            div id="timeline" data-live { (timeline(incident, story, before.is_none(), now)) }
         }
     }
 }
@@ -158,9 +160,12 @@ fn header(incident: &Incident, now: Timestamp) -> Markup {
         dl.facts {
             @if let Some(environment) = &incident.environment { dt { "Environment" } dd { strong { (environment) } } }
             @if let Some(service) = &incident.service { dt { "Service" } dd { (service) } }
-            dt { "Open since" } dd { (moment(incident.opened_at, now)) ", for " (took(incident.opened_at, incident.resolved_at().unwrap_or(now))) }
+            @match incident.resolved_at() {
+                Some(resolved) => { dt { "Opened" } dd { (moment(incident.opened_at, now)) ", lasted " (took(incident.opened_at, resolved)) } },
+                None => { dt { "Open since" } dd { (moment(incident.opened_at, now)) } },
+            }
             @for role in Role::ALL {
-                @if !incident.holders(role).is_empty() { dt { (role) } dd { (incident.holders(role).join(", ")) } }
+                @if !incident.holders(role).is_empty() { dt { (told::first_upper(&role.to_string())) } dd { (incident.holders(role).join(", ")) } }
             }
             @if !incident.links.is_empty() {
                 dt { "Linked" } dd { @for other in &incident.links { a href={ "/incidents/" (other) } { (other) } " " } }

@@ -261,6 +261,7 @@ impl Past {
             alert: Value::Null,
             incident: Some(incident.to_string()),
             reason: None,
+            trace_parent: None,
         };
         let run = self.desk.start(&start, &person()).await?;
         let journal: &dyn Shelf = self.shelf.as_ref();
@@ -328,6 +329,7 @@ fn parcel(number: u32, now: Timestamp) -> Parcel {
         number: None,
         body: "{}".to_owned(),
         alerts: vec![alert],
+        trace_parent: None,
     }
 }
 
