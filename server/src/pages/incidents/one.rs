@@ -65,7 +65,7 @@ pub async fn shown(
     let incident = api::incidents::load(site, caller, id).await?;
     let story = api::incidents::told(site, caller, &incident, before, EACH).await?;
     let asking = feed::asking(site, caller, &incident).await?;
-    let about = About { incident: &incident, story: &story, is_latest: before.is_none(), asking: &asking };
+    let about = About { incident: &incident, story: &story, before, asking: &asking };
     let content = whole(site, caller, &about, sent, problem);
     Ok(page(site, Some(caller), Here::Incidents, &format!("{} {}", incident.id, incident.title), &content))
 }
@@ -74,17 +74,17 @@ pub async fn shown(
 struct About<'i> {
     incident: &'i Incident,
     story: &'i Part,
-    /// Whether that is the end of its timeline.
-    is_latest: bool,
+    /// Where it ends, but for the end of the timeline.
+    before: Option<Place>,
     /// Its runs that wait for people.
     asking: &'i [Arc<Run>],
 }
 
 fn whole(site: &Site, caller: &Caller, about: &About<'_>, sent: &Sent, problem: Option<&Problem>) -> Markup {
-    let About { incident, story, is_latest, asking } = *about;
+    let About { incident, story, before, asking } = *about;
     let now = site.now();
     html! {
-        div id="head" data-live data-from=[is_latest.then(|| format!("/incidents/{}", incident.id))] {
+        div id="head" data-live data-from={ "/incidents/" (incident.id) @if let Some(before) = before { "?before=" (story_cursor(before)) } } {
             p.over { (incident.id) }
             h1 { (incident.title) }
             (header(incident, now))
@@ -111,7 +111,7 @@ fn whole(site: &Site, caller: &Caller, about: &About<'_>, sent: &Sent, problem: 
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "Timeline" }
             (forms::note_form(caller, incident, sent))
-            div id="timeline" data-live { (timeline(incident, story, is_latest, now)) }
+            div id="timeline" data-live { (timeline(incident, story, before.is_none(), now)) }
         }
     }
 }
