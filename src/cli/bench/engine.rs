@@ -10,18 +10,16 @@ use async_trait::async_trait;
 use futures::stream::{self, TryStreamExt as _};
 use runbook_contract::{Action, Cx, Registry};
 use runbook_core::{
-    Timestamp, Value,
+    Value,
     change::Observed,
-    event::{Actor, Created, Hands, Record, RunId},
+    event::{Actor, Created, Hands},
     fault::Fault,
     policy::Policy,
     runbook::Runbook,
     spec::{ActionSpec, Effect, Grade, Reads, UndoSupport},
 };
 use runbook_engine::{Engine, NoSecrets, Setup, System, Until};
-use runbook_journal::{
-    Address, Batch, Claim, Journal, JournalError, Mark, Memory, Postgres, RunHead, RunQuery, Sqlite, bare,
-};
+use runbook_journal::{Address, Batch, Journal, Memory, Observer, Postgres, RunHead, RunQuery, Sqlite, bare};
 use serde_json::json;
 
 use super::{
@@ -180,9 +178,10 @@ struct Round {
 /// The batches of all runs in their order: what follows from one result each. (The engine hands in
 /// several at once where one run is faster than the disk.)
 async fn recorded(args: &Args) -> Result<Arc<Vec<Batch>>, CliError> {
-    let journal = Arc::new(Recording { inner: Memory::new(), batches: Mutex::default() });
-    many_runs(&engine(journal.clone()), args).await?;
-    let batches = std::mem::take(&mut *journal.batches.lock().unwrap_or_else(PoisonError::into_inner));
+    let recording = Arc::new(Recording::default());
+    let journal = runbook_journal::Observed::new(Arc::new(Memory::new()), recording.clone());
+    many_runs(&engine(Arc::new(journal)), args).await?;
+    let batches = std::mem::take(&mut *recording.0.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Arc::new(batches))
 }
 
@@ -295,55 +294,13 @@ impl Action for Noop {
     }
 }
 
-/// A journal that remembers what was appended, so that SQLite alone can be given the same.
-#[derive(Debug)]
-struct Recording {
-    inner: Memory,
-    batches: Mutex<Vec<Batch>>,
-}
+/// Remembers what was appended, so that SQLite alone can be given the same.
+#[derive(Debug, Default)]
+struct Recording(Mutex<Vec<Batch>>);
 
-#[async_trait]
-impl Journal for Recording {
-    async fn append(&self, batch: Batch) -> Result<(), JournalError> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch.clone());
-        self.inner.append(batch).await
-    }
-    async fn append_all(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).extend(batches.iter().cloned());
-        self.inner.append_all(batches).await
-    }
-    async fn read(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
-        self.inner.read(run, after).await
-    }
-    async fn head(&self, run: RunId) -> Result<Option<u64>, JournalError> {
-        self.inner.head(run).await
-    }
-    async fn runs(&self, query: &RunQuery) -> Result<Vec<RunHead>, JournalError> {
-        self.inner.runs(query).await
-    }
-    async fn changed(&self, run: RunId, after: u64, since: Mark) -> Result<Mark, JournalError> {
-        self.inner.changed(run, after, since).await
-    }
-    async fn claim(&self, run: RunId) -> Result<Claim, JournalError> {
-        self.inner.claim(run).await
-    }
-    async fn lock(
-        &self,
-        target: &str,
-        run: RunId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<u64, JournalError> {
-        self.inner.lock(target, run, now, until).await
-    }
-    async fn holder(&self, target: &str, now: Timestamp) -> Result<Option<(RunId, Timestamp)>, JournalError> {
-        self.inner.holder(target, now).await
-    }
-    async fn unlock(&self, target: &str, run: RunId) -> Result<(), JournalError> {
-        self.inner.unlock(target, run).await
-    }
-    fn durability(&self) -> String {
-        self.inner.durability()
+impl Observer for Recording {
+    fn committed(&self, batches: Vec<Batch>, _: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(batches);
     }
 }
 
