@@ -102,8 +102,11 @@ async fn a_collector_that_asks_to_come_again_is_asked_again() {
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
     let exporter = to(&format!("{}/v1/traces", server.uri()));
     exporter.offer(spans(3));
-    while exporter.sent().exported == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let sent = async {
+        while exporter.sent().exported == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sent).await.expect("the spans arrive");
     assert_eq!(exporter.sent(), Sent { exported: 3, dropped: 0 });
 }
