@@ -366,13 +366,7 @@ impl Desk {
         cases.get(&self.shelf, id).await?.ok_or(DeskError::UnknownIncident(id))
     }
 
-    /// What happened in an incident itself, without its runs.
-    pub async fn timeline(&self, id: IncidentId) -> Result<Vec<Entry>, DeskError> {
-        let entries = self.timeline_after(id, 0).await?;
-        if entries.is_empty() { Err(DeskError::UnknownIncident(id)) } else { Ok(entries) }
-    }
-
-    /// The same after an entry.
+    /// What happened in an incident itself after an entry, without its runs.
     pub(crate) async fn timeline_after(&self, id: IncidentId, seq: u64) -> Result<Vec<Entry>, DeskError> {
         let records = records(&self.shelf, id, seq).await?;
         let history = incident::history(&records).map_err(|error| unreadable(id, &error))?;

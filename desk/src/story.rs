@@ -1,5 +1,6 @@
 //! The one order of what happened in an incident: its alerts, its runs with their approvals, what
-//! people noted and what they were told. Pages, the API and the command line tell it from here.
+//! people noted and what they were told. The command line tells it from here, whole; pages and the API
+//! go back through it in parts (`latest`).
 
 use std::collections::BTreeMap;
 

@@ -215,7 +215,8 @@ impl Room {
     }
 
     async fn kinds(&self, id: IncidentId) -> Vec<String> {
-        self.desk.timeline(id).await.unwrap().into_iter().map(|entry| entry.kind).collect()
+        let incident = self.desk.incident(id).await.unwrap();
+        self.desk.story(&incident, |_| false).await.unwrap().into_iter().map(|entry| entry.kind).collect()
     }
 
     /// An alert of the service that fires for the first time; what it started.
@@ -461,7 +462,8 @@ async fn people_are_called_once_a_window_when_running_again_has_not_helped() {
         assert_eq!(room.fires(7).await, ["started"]);
         assert_eq!(room.fires(8).await, ["max_runs"]);
         assert_eq!(calls().await, [[called], [called]]);
-        let told = room.desk.timeline(IncidentId::new(1)).await.unwrap();
+        let incident = room.desk.incident(IncidentId::new(1)).await.unwrap();
+        let told = room.desk.story(&incident, |_| false).await.unwrap();
         let told = told.iter().find(|entry| entry.kind == "escalated").unwrap();
         assert!(
             told.summary.starts_with(&format!("high-latency is not run again, {called} called")),

@@ -270,7 +270,7 @@ async fn alerts_of_a_service_are_one_incident() {
         entries.into_iter().map(|entry| entry.kind).collect()
     };
     assert_eq!(
-        told(room.desk.timeline(api).await.unwrap()),
+        told(room.desk.story(&incident, |_| false).await.unwrap()),
         ["opened", "alert_joined", "nothing_started", "alert_joined", "severity_changed", "run_started"]
     );
     room.deliver(None, vec![over("HighLatency", "api", 1), over("Other", "api", 1)]).await;
