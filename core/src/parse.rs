@@ -4,7 +4,6 @@
 pub mod tree;
 mod yaml;
 
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -66,14 +65,14 @@ pub fn parse(file: &str, text: &str) -> Parsed {
     Parsed { runbook, findings, tree, document, draft }
 }
 
-/// Reads a file as any type with a schema, such as the configuration; `what` is its name in
-/// messages.
-pub fn parse_as<T: DeserializeOwned + JsonSchema>(file: &str, text: &str, what: &str) -> ParsedAs<T> {
+/// Reads a file as any type, such as the configuration, by the schema of that type; `what` is its
+/// name in messages.
+pub fn parse_as<T: DeserializeOwned>(file: &str, text: &str, schema: &Value, what: &str) -> ParsedAs<T> {
     let document = Document::new(file, text);
     let (tree, mut findings) = yaml::read(&document);
     let mut value = None;
     if let Some(tree) = &tree {
-        check_structure(&schema::of::<T>(), tree, what, &document, &mut findings);
+        check_structure(schema, tree, what, &document, &mut findings);
         if findings.is_empty() {
             match serde_json::from_value(tree.to_json()) {
                 Ok(read) => value = Some(read),
@@ -139,6 +138,7 @@ pub fn file_stem(file: &str) -> &str {
 mod tests {
     use std::collections::BTreeMap;
 
+    use schemars::JsonSchema;
     use serde::Deserialize;
 
     use super::*;
@@ -229,14 +229,16 @@ finally: no
             #[serde(default)]
             people: BTreeMap<String, Vec<String>>,
         }
-        let good = parse_as::<Config>("runbook.yaml", "store: x\npeople: {a: [b]}", "the configuration");
+        let schema = schema::of::<Config>();
+        let read = |text| parse_as::<Config>("runbook.yaml", text, &schema, "the configuration");
+        let good = read("store: x\npeople: {a: [b]}");
         assert_eq!(good.value.unwrap().people["a"], ["b"]);
-        let bad = parse_as::<Config>("runbook.yaml", "people: {a: [1]}", "the configuration");
+        let bad = read("people: {a: [1]}");
         let messages: Vec<_> = bad.findings.iter().map(|finding| finding.message.as_str()).collect();
         assert_eq!(
             messages,
             ["the configuration lacks `store`", "item 1 of `a` must be a string, not an integer"]
         );
-        assert_eq!(parse_as::<Config>("runbook.yaml", "", "the configuration").findings.len(), 1);
+        assert_eq!(read("").findings.len(), 1);
     }
 }

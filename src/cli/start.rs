@@ -14,7 +14,7 @@ use runbook_core::{
     parse,
     runbook::Runbook,
 };
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use crate::{
     config::shown,
@@ -132,7 +132,8 @@ fn from_file(file: &Path) -> Result<Map<String, Value>, CliError> {
             .hint("--inputs names a YAML or JSON file of names and values")
     })?;
     let name = shown(file);
-    let parsed = parse::parse_as::<BTreeMap<String, Value>>(&name, &text, "the file of inputs");
+    let schema = json!({ "type": "object" });
+    let parsed = parse::parse_as::<BTreeMap<String, Value>>(&name, &text, &schema, "the file of inputs");
     match parsed.value {
         Some(values) => Ok(values.into_iter().collect()),
         None => Err(CliError::invalid(format!("{name} cannot be used as inputs"))

@@ -1,4 +1,4 @@
-use runbook_core::{event::EndStatus, parse};
+use runbook_core::{event::EndStatus, parse, schema};
 use serde_json::json;
 
 use super::*;
@@ -46,7 +46,8 @@ const FILE: &str = r##"
 
 /// As the configuration is read: by its schema, with the place of what is wrong.
 fn parsed(text: &str) -> (Option<Vec<Channel>>, Vec<String>) {
-    let parsed = parse::parse_as::<Vec<Channel>>("runbook.yaml", text, "the configuration");
+    let schema = schema::of::<Vec<Channel>>();
+    let parsed = parse::parse_as::<Vec<Channel>>("runbook.yaml", text, &schema, "the configuration");
     let messages = parsed.findings.iter().map(|finding| finding.message.clone()).collect();
     (parsed.value, messages)
 }
