@@ -1,5 +1,6 @@
 //! JSON Schema: that of a runbook, made from the types, and a validator that knows places.
 
+mod lazy;
 pub mod shape;
 pub mod validate;
 
@@ -9,6 +10,8 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use crate::runbook::Runbook;
+
+pub use self::lazy::Schema;
 
 /// The schema of a runbook, for editors and for the parser.
 pub fn runbook() -> &'static Value {

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::schema::Schema;
+
 /// One action of a provider, as data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionSpec {
@@ -21,9 +23,9 @@ pub struct ActionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destructive_when: Option<String>,
     /// JSON Schema of `with`.
-    pub input: Value,
+    pub input: Schema,
     /// JSON Schema of the outputs: its properties are the names that expressions may use.
-    pub output: Value,
+    pub output: Schema,
     /// How it can be undone.
     pub undo: UndoSupport,
     /// The best grade that a dry-run of it can earn.
@@ -162,8 +164,8 @@ mod tests {
             summary: String::new(),
             effect: Effect::Write,
             destructive_when: None,
-            input: json!({ "properties": { "argv": { "x-no-secrets": true }, "stdin": {} } }),
-            output: Value::Null,
+            input: json!({ "properties": { "argv": { "x-no-secrets": true }, "stdin": {} } }).into(),
+            output: Value::Null.into(),
             undo: UndoSupport::None(String::new()),
             grade: Grade::Predicted,
             reads: Reads::Configuration,

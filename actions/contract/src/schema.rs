@@ -1,7 +1,7 @@
 //! From Rust types to the plain JSON Schema that an action's spec carries, and from the input
 //! back to the types.
 
-use runbook_core::{Value, fault::Fault};
+use runbook_core::{Value, fault::Fault, schema::Schema};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -9,7 +9,11 @@ use serde_json::Map;
 /// The schema of `T` in the form that the checker and people read: nothing behind references, no
 /// titles, no formats of integers, and a field that is optional in Rust is one that may be
 /// missing, never one that may be null.
-pub fn of<T: JsonSchema>() -> Value {
+pub fn of<T: JsonSchema>() -> Schema {
+    Schema::lazy(made::<T>)
+}
+
+fn made<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
