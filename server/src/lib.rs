@@ -26,10 +26,11 @@ mod throttle;
 pub mod tls;
 mod ways;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{Router, middleware};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::{
@@ -52,11 +53,10 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// All routes over a site.
 pub fn router(site: Arc<Site>) -> Router {
-    let (api, description) =
-        OpenApiRouter::with_openapi(api::description()).merge(api::routes()).split_for_parts();
+    let (api, _) = api::routes().split_for_parts();
     let inside = Router::new()
         .merge(api)
-        .merge(api::description_route(description))
+        .merge(api::description_route())
         .merge(pages::routes())
         .merge(ops::routes())
         .merge(hooks::routes())
@@ -76,9 +76,11 @@ pub fn router(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// The API's description, as the code has it.
-pub fn description() -> utoipa::openapi::OpenApi {
-    let (_, description) =
-        OpenApiRouter::<Arc<Site>>::with_openapi(api::description()).merge(api::routes()).split_for_parts();
-    description
+/// The API's description, as the code has it; made when somebody first asks.
+pub fn description() -> &'static OpenApi {
+    static DESCRIPTION: LazyLock<OpenApi> = LazyLock::new(|| {
+        let whole = OpenApiRouter::<Arc<Site>>::with_openapi(api::description()).merge(api::routes());
+        whole.into_openapi()
+    });
+    &DESCRIPTION
 }
