@@ -1,6 +1,8 @@
 //! `runbook bench`: measure the engine, or the server.
 
 mod engine;
+mod process;
+mod program;
 mod scratch;
 mod server;
 
@@ -23,6 +25,8 @@ use crate::{
 The actions do nothing, so what is measured is the engine and its journal. Every event is synced
 to the disk of the folder that is named, or to that of the PostgreSQL server. A database must have
 no other runs than such; they stay in it.
+
+The program as a whole is measured too: how soon it starts, and the memory of a run that waits.
 
 With --server, a project with many incidents and runs is made there, `runbook serve` is started
 over it on loopback, and asked as a browser, a detector and another process would ask it.")]

@@ -36,6 +36,27 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn the_bench_measures_the_engine_and_the_program() {
+    let project = Project::empty();
+    let said = project
+        .runbook(["bench", "--runs", "3", "--at-once", "2", "--steps", "2", "--output", "json"])
+        .ends_with_code(0);
+    let told: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    for name in
+        ["step_ms", "disk_sync_ms", "engine_batches_per_s", "sqlite_batches_per_s", "ratio", "start_ms"]
+    {
+        assert!(told[name].as_f64().is_some_and(|figure| figure > 0.0), "{name}: {told}");
+    }
+    if cfg!(target_os = "linux") {
+        let [resident, private] =
+            ["waiting_resident_kib", "waiting_private_kib"].map(|name| told[name].as_u64());
+        assert!(private > Some(0) && private < resident, "{told}");
+    }
+    let left = std::fs::read_dir(project.path("")).unwrap().flatten();
+    assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().contains("bench")));
+}
+
+#[test]
 fn misuse_is_told_with_its_code() {
     let project = Project::empty();
     for args in [["frobnicate", ""], ["list", "--no-such"], ["runs", "--limit=0"], ["runs", "--since=soon"]] {

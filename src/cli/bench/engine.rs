@@ -23,7 +23,7 @@ use runbook_journal::{Address, Batch, Journal, Memory, Observer, Postgres, RunHe
 use serde_json::json;
 
 use super::{
-    Args,
+    Args, program,
     scratch::{Scratch, milliseconds, unusable},
 };
 use crate::{
@@ -46,6 +46,8 @@ pub async fn run(args: &Args, app: &App) -> Result<Exit, CliError> {
 async fn on_sqlite(args: &Args, app: &App) -> Result<Exit, CliError> {
     let folder = Scratch::below(&args.dir)?;
     let sync = bare::sync_time(&folder.0.join("sync"), 500).map_err(|error| unusable(&error))?;
+    app.say("measuring the program as a whole …");
+    let program = program::measure(&folder.0)?;
     app.say("measuring one run at a time …");
     let journal = Sqlite::open(&folder.0.join("single.db")).await?;
     let (single, durability) = latency(Arc::new(journal), args.steps).await?;
@@ -73,6 +75,9 @@ async fn on_sqlite(args: &Args, app: &App) -> Result<Exit, CliError> {
         "engine_batches_per_s": engine,
         "sqlite_batches_per_s": bare,
         "ratio": ratio,
+        "start_ms": milliseconds(program.start.percentile(50)),
+        "waiting_resident_kib": program.resident,
+        "waiting_private_kib": program.private,
     });
     if app.is_json() {
         app.print(&format!("{document:#}\n"));
@@ -93,6 +98,7 @@ async fn on_sqlite(args: &Args, app: &App) -> Result<Exit, CliError> {
         args.at_once,
         ratio * 100.0,
     ));
+    app.print(&program.text());
     Ok(Exit::Success)
 }
 
