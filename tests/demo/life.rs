@@ -97,3 +97,29 @@ fn one_ends_as_the_table_of_codes_says() {
     let said = project.ended(&["apply", "plan.json"], 6);
     assert!(said.stdout.contains("already so: replicas 4 -> 4"), "what has moved is shown: {said:#?}");
 }
+
+/// No simulated world: programs are real ones.
+#[test]
+fn one_that_cannot_be_taken_back_ends_stuck() {
+    let project = Project::of("high-latency", SPEED).with_playbooks(&[]);
+    let config = "\
+version: 1
+environments:
+  here:
+    command: { allow: [{ program: /bin/true, effect: write }, { program: /opt/not-there, effect: write }] }
+";
+    let sticks = "\
+apiVersion: runbook/v1
+name: sticks
+on_failure: undo
+steps:
+  - { id: switch, action: command.run, with: { apply: [/bin/true], undo: [/opt/not-there], target: switch } }
+  - { id: fails, action: command.run, with: { apply: [/opt/not-there], target: other } }
+";
+    project.write("runbook.yaml", config);
+    project.write("playbooks/sticks.yaml", sticks);
+    let document = project.json(&["run", "sticks", "--env", "here", "--detach"], 5);
+    assert_eq!(document["status"], "stuck", "{document:#}");
+    let said = project.ended(&["show"], 0).stdout;
+    assert!(said.contains("/opt/not-there` could not be started"), "{said}");
+}
