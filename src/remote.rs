@@ -9,11 +9,11 @@ use std::{
 };
 
 use reqwest::{Client, Method, RequestBuilder, redirect};
-use runbook_core::Timestamp;
+use runbook_core::{Timestamp, host::is_loopback};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
 use crate::exit::{CliError, Exit};
 
@@ -50,15 +50,9 @@ pub struct Answer {
 /// The address of a server on the command line.
 pub fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
     match url.scheme() {
         "https" => Ok(url),
-        "http" if local => Ok(url),
+        "http" if url.host_str().is_some_and(is_loopback) => Ok(url),
         _ => Err("a server is reached by https://; by http:// on this machine only".to_owned()),
     }
 }

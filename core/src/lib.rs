@@ -14,6 +14,7 @@ pub mod expression;
 pub mod fault;
 pub mod finding;
 pub mod graph;
+pub mod host;
 pub mod incident;
 pub mod inputs;
 pub mod parse;

@@ -22,12 +22,12 @@ mod token;
 mod transport;
 
 use jiff::Timestamp;
-use runbook_core::duration::Duration;
+use runbook_core::{duration::Duration, host};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::{ClientAuth, OidcConfig};
 
@@ -119,12 +119,7 @@ fn address(field: &str, text: &str) -> Result<Url, OidcError> {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(host::is_loopback)
 }
 
 impl Oidc {

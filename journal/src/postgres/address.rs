@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
+use runbook_core::host::is_loopback;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{
     Config,
@@ -142,9 +143,7 @@ fn is_here(config: &Config) -> bool {
     let named = config.get_hosts().iter().all(|host| match host {
         #[cfg(unix)]
         Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-        }
+        Host::Tcp(name) => is_loopback(name),
     });
     named && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
 }

@@ -1,7 +1,8 @@
 //! Where messages are sent, so that nothing leaves this machine in the clear.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, str::FromStr};
 
+use runbook_core::host::is_loopback;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -57,9 +58,9 @@ impl FromStr for Address {
             return Err(NotAnAddress::TooLong);
         }
         let url = Url::parse(text).map_err(|_| NotAnAddress::NotAUrl)?;
-        let private = match (url.scheme(), url.host()) {
+        let private = match (url.scheme(), url.host_str()) {
             ("https", Some(_)) => true,
-            ("http", Some(host)) => is_loopback(&host),
+            ("http", Some(host)) => is_loopback(host),
             _ => false,
         };
         if !private {
@@ -69,14 +70,6 @@ impl FromStr for Address {
             return Err(NotAnAddress::Credentials);
         }
         Ok(Self(url))
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
@@ -123,7 +116,7 @@ pub struct NotAMailServer(String);
 
 impl MailServer {
     pub fn is_this_machine(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.host)
     }
 }
 
