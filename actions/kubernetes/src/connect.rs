@@ -14,11 +14,14 @@ use kube::{
 use runbook_contract::Access;
 use runbook_core::fault::Fault;
 
-use crate::{Config, guard::Guard};
+use crate::{Config, guard::Guard, proxy};
 
 /// A write that cannot even connect in this time was surely not sent, so it stays well below the
 /// time a call is given.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// What a wrong proxy is answered with.
+const PROXY: &str = "check `proxy-url` of the kubeconfig, or HTTPS_PROXY and NO_PROXY: http://, https:// and socks5:// can be used";
 
 /// A client, and whom it speaks to.
 #[derive(Clone)]
@@ -90,9 +93,12 @@ async fn settings(config: &Config) -> Result<kube::Config, Fault> {
     };
     check_context(&kubeconfig, config.context.as_deref(), &place)?;
     let options = KubeConfigOptions { context: config.context.clone(), ..KubeConfigOptions::default() };
-    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+    let is_proxied = proxy::is_named(&kubeconfig, config.context.as_deref());
+    let mut settings = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| cannot_read(&error, &place))
+        .map_err(|error| cannot_read(&error, &place))?;
+    proxy::settle(&mut settings, is_proxied);
+    Ok(settings)
 }
 
 enum Found {
@@ -179,6 +185,10 @@ fn cannot_read(error: &KubeconfigError, place: &str) -> Fault {
         | KubeconfigError::LoadClientCertificate(_)
         | KubeconfigError::LoadClientKey(_) => Fault::permanent(format!("{place}: {}", plain(error)))
             .hint("check the certificate and key files that the kubeconfig names"),
+        // Its URL may hold a password.
+        KubeconfigError::ParseProxyUrl(_) | KubeconfigError::ParseNoProxy(_) => {
+            Fault::permanent("the proxy to the cluster is not one").hint(PROXY)
+        }
         other => Fault::permanent(format!("{place}: {}", plain(other))),
     }
 }
@@ -196,6 +206,9 @@ fn cannot_build(error: &kube::Error) -> Fault {
         kube::Error::Auth(error) => credentials(error),
         kube::Error::RustlsTls(error) => {
             Fault::permanent(format!("the certificates of the kubeconfig could not be used: {error}"))
+        }
+        kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } => {
+            Fault::permanent("the proxy to the cluster is of a kind that is not spoken").hint(PROXY)
         }
         kube::Error::InferKubeconfig(error) => cannot_read(error, "the kubeconfig"),
         _ => Fault::permanent("the connection to the cluster could not be set up from the kubeconfig"),

@@ -11,6 +11,7 @@ mod ops;
 mod place;
 mod pod;
 mod predict;
+mod proxy;
 mod quantity;
 mod read;
 mod rights;

@@ -10,6 +10,7 @@ mod fixture;
 mod kubelet;
 mod objects;
 mod preflight;
+mod proxy;
 mod reads;
 mod specs;
 mod stub;
