@@ -203,6 +203,10 @@ impl Append {
         };
         batch.fits(present.seq, &present.hash)?;
         if present.seq == 0 && batch.records.is_empty() {
+            // Whoever lost the claim hears it from every batch, whatever it holds.
+            if let Some(holding) = holding {
+                holding.expect_held(&client).await?;
+            }
             return Ok(None);
         }
         if self.send(&client, &present, holding).await? {

@@ -85,6 +85,20 @@ async fn a_holder_that_was_stopped_writes_nothing_when_it_comes_back() {
     expect_refused(&before, &story).await;
 }
 
+#[tokio::test]
+async fn a_claim_to_a_run_that_has_not_begun_is_lost_like_any_other() {
+    let Some(database) = Database::new().await else { return };
+    let journal = database.open().await;
+    let story = Story::new(1);
+    let claim = journal.claim(story.run).await.unwrap();
+    let (held, mut empty) = (through(&claim), story.clone());
+    held.append(empty.tell(0)).await.unwrap();
+    database.sql().await.batch_execute(LEASES_END).await.unwrap();
+    let refused = held.append(empty.tell(0)).await;
+    assert!(matches!(refused, Err(JournalError::Claimed { .. })), "{refused:?}");
+    expect_refused(&held, &story).await;
+}
+
 /// Also one that waits for news and writes nothing.
 #[tokio::test]
 async fn a_holder_hears_that_its_claim_is_lost() {
