@@ -1,7 +1,11 @@
 //! The one HTTP client of all channels. It follows no redirect and uses no proxy, so that what the
 //! configuration names is where a message goes; all that comes back is bounded.
 
-use std::{error::Error, time::Duration as StdDuration};
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+    time::Duration as StdDuration,
+};
 
 use jiff::fmt::rfc2822;
 use reqwest::{
@@ -32,12 +36,14 @@ impl Trouble {
     }
 }
 
+const NO_CLIENT: &str = "the HTTP client could not be set up";
 const CONNECT_TIMEOUT: StdDuration = StdDuration::from_secs(5);
 const LARGEST_ANSWER: usize = 64 * 1024;
 const LONGEST_EXCERPT: usize = 200;
 
-#[derive(Debug, Clone)]
-pub(crate) struct Http(reqwest::Client);
+/// Made when it is first needed: a server without channels needs no trusted certificates.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Http(Arc<OnceLock<reqwest::Client>>);
 
 /// What a server answered.
 #[derive(Debug)]
@@ -50,7 +56,10 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+    pub(crate) fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
         let builder = reqwest::Client::builder()
             .user_agent(concat!("runbook/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
@@ -59,7 +68,8 @@ impl Http {
             .connect_timeout(CONNECT_TIMEOUT)
             // A kept connection that the server has meanwhile closed would look like a message in doubt.
             .pool_max_idle_per_host(0);
-        builder.build().map(Self)
+        let client = builder.build()?;
+        Ok(self.0.get_or_init(|| client))
     }
 
     /// Posts JSON. The caller bounds the time.
@@ -72,8 +82,8 @@ impl Http {
     ) -> Result<Answer, Trouble> {
         // Of an address only the server is shown: the rest may be a secret.
         let place = url.origin().ascii_serialization();
-        let request = self
-            .0
+        let client = self.client().map_err(|error| Trouble::later(format!("{NO_CLIENT}: {error}")))?;
+        let request = client
             .post(url.clone())
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .headers(headers)

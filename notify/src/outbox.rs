@@ -118,8 +118,8 @@ impl Outbox {
         channels: Vec<Channel>,
         site: Option<Site>,
     ) -> Result<Self, Misconfigured> {
-        check(&channels)?;
-        let http = Http::new().map_err(|error| Misconfigured::NoClient(error.to_string()))?;
+        let http = Http::default();
+        ready(&channels, &http)?;
         let tallies = channels.iter().map(|channel| (channel.name().to_owned(), Tally::default()));
         Ok(Self {
             shelf,
@@ -147,7 +147,7 @@ impl Outbox {
     /// # Errors
     /// Channels that would not do what they say; then all stay as they were.
     pub fn replace(&self, channels: Vec<Channel>) -> Result<(), Misconfigured> {
-        check(&channels)?;
+        ready(&channels, &self.http)?;
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         for channel in &channels {
             tallies.entry(channel.name().to_owned()).or_default();
@@ -337,6 +337,15 @@ impl Outbox {
         let base = Duration::from_secs(doubled.min(limits::LONGEST_BACKOFF.as_std().as_secs()));
         base.times(0.75 + kept::share(id, tries) / 2.0)
     }
+}
+
+/// Whether channels can be told at all.
+fn ready(channels: &[Channel], http: &Http) -> Result<(), Misconfigured> {
+    check(channels)?;
+    if channels.is_empty() {
+        return Ok(());
+    }
+    http.client().map(drop).map_err(|error| Misconfigured::NoClient(error.to_string()))
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl Client {
                 Intent::Write => Fault::refused(message),
             });
         }
-        let transport = transport()?;
+        let transport = transport(&call.url)?;
         self.access.admit(call.intent)?;
         let mut request = transport
             .request(call.method.clone(), self.allow.route(&call.url))
@@ -158,12 +158,16 @@ fn redirected(call: &Call, response: &reqwest::Response) -> Option<Url> {
     call.url.join(location.to_str().ok()?).ok()
 }
 
-/// One for the process: it keeps no connections, only the trusted certificates, which take time
-/// to load.
-fn transport() -> Result<&'static reqwest::Client, Fault> {
-    static BUILT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+/// Two for the process: they keep no connections, only the trusted certificates, which take time to
+/// load and may be missing where nothing is asked over TLS.
+fn transport(url: &Url) -> Result<&'static reqwest::Client, Fault> {
+    static PLAIN: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+    static SECURE: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+    let is_plain = url.scheme() == "http";
     let build = || {
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
+        builder
             .user_agent(concat!("runbook/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -173,7 +177,8 @@ fn transport() -> Result<&'static reqwest::Client, Fault> {
             .build()
             .map_err(|error| error.to_string())
     };
-    BUILT.get_or_init(build).as_ref().map_err(|error| {
+    let built = if is_plain { &PLAIN } else { &SECURE };
+    built.get_or_init(build).as_ref().map_err(|error| {
         Fault::permanent(format!("the HTTP client could not be set up: {error}"))
             .hint("the trusted certificates of this machine may be missing: install `ca-certificates`")
     })
