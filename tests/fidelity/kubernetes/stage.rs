@@ -295,6 +295,9 @@ impl Shape {
                 .await;
         }
         if let Some(patch) = &self.finally {
+            // A pod beyond a quota that still counts one that is gone is refused, and its set then tries
+            // again more and more seldom, for minutes in the end.
+            world.until("the pods of its releases to be counted", is_counted).await;
             world.merge(&path, patch).await;
             world
                 .until("the controller to have seen it", async |world| {
