@@ -211,7 +211,7 @@ fn cannot_build(error: &kube::Error) -> Fault {
         kube::Error::RustlsTls(error) => {
             Fault::permanent(format!("the certificates of the kubeconfig could not be used: {error}"))
         }
-        kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } => {
+        kube::Error::ProxyProtocolUnsupported { .. } => {
             Fault::permanent("the proxy to the cluster is of a kind that is not spoken").hint(PROXY)
         }
         kube::Error::InferKubeconfig(error) => cannot_read(error, "the kubeconfig"),
